@@ -1,0 +1,91 @@
+#pragma once
+/* What the kernel side of the probe and the agent say to each other. See docs/architecture.md for the data path. */
+#include "abi.h"
+#include "histogram.h"
+
+enum {
+	PROBE_SLOTS = 16,          /* instances and shadows watched at once on a node */
+	PROBE_SMALL_CHUNK = 208,   /* payload of the record classes: with the header 256, 1024, … bytes of ring */
+	PROBE_MEDIUM_CHUNK = 976,
+	PROBE_LARGE_CHUNK = 8144,
+	PROBE_WAKE_BYTES = 256 << 10, /* ring fill beyond which the reader is woken; below, it polls */
+};
+
+/* Flags of a watched socket. */
+enum {
+	SOCKET_SAMPLED = 1 << 0,   /* its received bytes are copied to the ring */
+	SOCKET_DICED = 1 << 1,     /* the sampling dice was thrown */
+	SOCKET_BROKEN = 1 << 2,    /* a record was lost: nothing more of it is copied */
+	SOCKET_JOINED = 1 << 3,    /* was open before the probe: its stream starts in the middle */
+	SOCKET_LISTENER = 1 << 4,
+};
+
+/* Socket storage (BPF_MAP_TYPE_SK_STORAGE, cloned from a listener to the connections it accepts). */
+struct probe_socket {
+	__u32 slot;        /* which instance, index into the per-slot maps */
+	__u32 flags;
+	__u64 conn_id;     /* socket cookie; 0 until the first event */
+	__u64 request_ns;  /* when the kernel had queued the first byte not yet answered; 0: none waits */
+	__u32 sends;       /* sends since the last record, saturating: lets the reader see message boundaries */
+	__u32 next_seq;    /* TCP sequence number after the last byte copied to the ring */
+};
+ABI_ASSERT(sizeof(struct probe_socket) == 32);
+
+enum tap_record_type {
+	TAP_OPEN = 1,   /* a sampled connection was established: seq is its first byte's number */
+	TAP_DATA = 2,   /* len bytes from seq on follow the header */
+	TAP_CLOSE = 3,  /* closed: seq is the number after the last byte the service took */
+};
+
+enum {
+	TAP_AFTER_SEND = 1 << 0, /* the service has sent something since the connection's last record */
+	TAP_JOIN = 1 << 1,       /* first record of a connection that was open before the probe */
+};
+
+/* Header of a ring record. A gap between records' sequence numbers is a hole, an overlap a repeat (MSG_PEEK). */
+struct tap_record {
+	__u64 ts_ns;     /* CLOCK_MONOTONIC: when the kernel had queued the bytes for the service */
+	__u64 conn_id;
+	__u32 type;
+	__u32 flags;
+	__u32 slot;
+	__u32 seq;
+	__u32 len;       /* payload bytes that follow; the record itself may be longer (size classes) */
+	__u32 pad[3];
+};
+ABI_ASSERT(sizeof(struct tap_record) == 48);
+
+/* Counters, per CPU and slot; each is exported, none is silent. */
+enum probe_counter {
+	PROBE_CONNECTIONS,       /* connections established on the slot's listeners */
+	PROBE_SAMPLED,           /* of these, how many the dice chose (joined ones included) */
+	PROBE_BYTES,             /* payload bytes the service read on sampled connections */
+	PROBE_RECORDS,           /* records submitted */
+	PROBE_RING_FULL,         /* records lost to a full ring */
+	PROBE_RING_FULL_BYTES,   /* payload bytes in them */
+	PROBE_UNREADABLE,        /* bytes that could not be copied from the packet */
+	PROBE_PEEKED,            /* reads before the stream's position, skipped */
+	PROBE_REQUESTS,          /* responses begun: a request was waiting and the service sent */
+	PROBE_STATUS_ERROR,      /* of these, HTTP status 500 to 599 */
+	PROBE_STATUS_UNKNOWN,    /* of these, no readable HTTP status line (other protocol, or a page not present) */
+	PROBE_SENT,              /* sends on watched sockets */
+	PROBE_COUNTERS,
+};
+
+struct probe_counters {
+	__u64 value[PROBE_COUNTERS];
+};
+
+/* Service time of a slot: request queued on the socket to first byte of the response sent, per CPU, cumulative. */
+struct probe_histogram {
+	__u64 count;
+	__u64 sum_ns;
+	__u64 bucket[HISTOGRAM_BUCKETS];
+};
+ABI_ASSERT(sizeof(struct probe_histogram) == 16 + 8 * HISTOGRAM_BUCKETS);
+
+/* Written by the agent at any time; one element per slot. */
+struct probe_control {
+	__u64 sample_threshold; /* a connection is sampled if a random u32 is below it: 0 none, 2^32 all */
+};
+ABI_ASSERT(sizeof(struct probe_control) == 8);

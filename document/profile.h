@@ -1,0 +1,42 @@
+#pragma once
+// A validated ShadowInstanceProfile: quantities typed, scenarios resolved.
+
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "absl/status/statusor.h"
+#include "common/units.h"
+#include "gnomon/v1/document.pb.h"
+
+namespace gnomon::document {
+
+// "2x production".
+struct RelativeToProduction {
+  double factor = 1;
+  friend bool operator==(const RelativeToProduction&, const RelativeToProduction&) = default;
+};
+
+struct Noise {
+  Nanos response_delay_mean{0};
+  Nanos response_delay_stddev{0};
+  Fraction error_rate;
+  bool any() const { return response_delay_mean.count() > 0 || response_delay_stddev.count() > 0 || error_rate.value > 0; }
+};
+
+struct Profile {
+  std::string service;
+  std::variant<RelativeToProduction, MilliCpu> cpu = RelativeToProduction{0.25};
+  std::variant<RelativeToProduction, Bytes> memory = RelativeToProduction{1};
+  Noise noise;
+  double load_multiple = 2;  // ρ of the treatment, from simulated_peak_load_<N>x; a profile without one gives 1
+};
+
+// Checks every field and resolves scenarios; the error names field path, value and what is allowed. `file` and the field
+// prefix are the caller's to add.
+absl::StatusOr<Profile> validate(const v1::ShadowInstanceProfile& message);
+
+// Content-derived id of a profile document: "<service>-<8 hex digits>".
+std::string profile_id(const v1::ShadowInstanceProfile& message);
+
+}  // namespace gnomon::document

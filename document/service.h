@@ -1,0 +1,25 @@
+#pragma once
+// A validated ServiceDescriptor.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "common/units.h"
+#include "gnomon/v1/document.pb.h"
+
+namespace gnomon::document {
+
+struct Service {
+  std::string name;
+  std::uint16_t port = 0;
+  std::optional<std::int32_t> pid;
+  std::optional<Nanos> slo_latency_p99;
+  std::optional<Fraction> slo_error_rate;
+  Fraction sampled_fraction{0.05};
+};
+
+absl::StatusOr<Service> validate(const v1::ServiceDescriptor& message);
+
+}  // namespace gnomon::document
