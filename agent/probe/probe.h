@@ -1,0 +1,61 @@
+#pragma once
+// Owner of the kernel side: loads the probe, marks sockets, reads its ring, counters and histograms.
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "absl/status/statusor.h"
+#include "bpf/abi/probe.h"
+#include "common/units.h"
+#include "telemetry/histogram.h"
+
+namespace gnomon::probe {
+
+using Slot = std::uint32_t;  // below PROBE_SLOTS
+
+struct Options {
+  Bytes ring{16u << 20};  // power of two times the page size
+};
+
+// Cumulative since the slot was taken.
+struct Reading {
+  std::array<std::uint64_t, PROBE_COUNTERS> counter{};
+  telemetry::Histogram service_time;
+};
+
+// What a record is to its reader. `payload` is valid during the call only.
+using RecordSink = std::function<void(const tap_record& header, std::span<const std::byte> payload)>;
+
+// Not thread-safe but for poll(), which one thread of its own may call beside everything else.
+class Probe {
+ public:
+  // Fails with the remedy when the kernel has no BTF, CAP_BPF is missing, or a program does not load.
+  static absl::StatusOr<std::unique_ptr<Probe>> load(const Options& options);
+  virtual ~Probe() = default;
+
+  // A free slot with all counters at zero, nothing sampled. kResourceExhausted when all are taken.
+  virtual absl::StatusOr<Slot> take_slot() = 0;
+  virtual void release_slot(Slot slot) = 0;
+
+  // Watches a listener and all connections it accepts from now on.
+  virtual absl::Status watch_listener(int fd, Slot slot) = 0;
+  // Watches a connection that is open already; if `sampled`, its bytes are copied from the next read on, marked TAP_JOIN.
+  virtual absl::Status watch_connection(int fd, Slot slot, bool sampled) = 0;
+  // Stops watching a socket (a listener's existing connections stay watched until they close, or the slot is released:
+  // events of a released slot are ignored in the kernel).
+  virtual absl::Status unwatch(int fd) = 0;
+
+  // The share of the slot's new connections that is sampled; takes effect with the next connection, nothing is re-attached.
+  virtual absl::Status set_sampled_fraction(Slot slot, Fraction fraction) = 0;
+
+  virtual absl::StatusOr<Reading> read(Slot slot) = 0;
+
+  // Hands all records waiting in the ring to `sink`, waiting up to `timeout` if there are none. Returns how many.
+  virtual absl::StatusOr<std::size_t> poll(const RecordSink& sink, Nanos timeout) = 0;
+};
+
+}  // namespace gnomon::probe

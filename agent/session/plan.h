@@ -1,0 +1,48 @@
+#pragma once
+// What a session shall do, and what it says of itself. The domain side of SessionSpec and SessionStatus.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "document/profile.h"
+#include "document/service.h"
+
+namespace gnomon::session {
+
+struct Block {
+  int index = 0;
+  bool treatment = false;
+  Nanos duration{0};
+  Nanos settle{0};
+};
+
+struct Plan {
+  std::string id;
+  document::Service service;
+  document::Profile profile;
+  std::uint64_t seed = 0;
+  Nanos warm_up{0};
+  std::vector<Block> blocks;          // all, in order
+  std::vector<int> completed_blocks;  // not to be run again
+};
+
+enum class State { kPending, kStarting, kWarming, kRunning, kCompleted, kFailed };
+
+struct Report {
+  std::string id;
+  State state = State::kPending;
+  std::string message;
+  std::vector<int> completed_blocks;
+  int current_block = -1;
+  int shadow_pid = 0;
+  MilliCpu shadow_cpu;
+  Bytes shadow_memory;
+  double sampled_fraction = 0;
+  double multiplicity = 0;
+  std::string noise_engine;
+  std::vector<std::string> log_tail;
+  friend bool operator==(const Report&, const Report&) = default;
+};
+
+}  // namespace gnomon::session

@@ -1,0 +1,59 @@
+#pragma once
+// Control against treatment over pairs of blocks: is what changed what the profile predicts? Pure.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "telemetry/histogram.h"
+
+namespace gnomon::judge {
+
+// All settled samples of one block, merged.
+struct BlockData {
+  int pair = 0;
+  bool treatment = false;
+  telemetry::Histogram response_time, service_time;
+  std::uint64_t replayed = 0, replay_errors = 0, requests = 0;
+  Nanos span{0}, cpu{0}, throttled{0};
+  std::uint64_t memory_bytes = 0;  // mean
+};
+
+// What the profile predicts of treatment minus control.
+struct Expectation {
+  Nanos delay_mean{0}, delay_stddev{0};  // normal truncated at zero, added to every response
+  double error_rate = 0;
+};
+
+struct Tolerance {
+  double latency_relative = 0.25;  // of control's value
+  Nanos latency_absolute = std::chrono::milliseconds(2);
+  double error_rate = 0.01;
+  double throttled_share = 0.05;
+  unsigned min_pairs = 3;
+  std::uint64_t min_requests = 100;  // per block
+};
+
+enum class Outcome { kAsExpected, kAnomaly, kInconclusive };
+
+struct MetricVerdict {
+  std::string metric, unit;  // "response_time_p50", "ns"
+  Outcome outcome = Outcome::kInconclusive;
+  double control = 0, treatment = 0, shift = 0, shift_low = 0, shift_high = 0, expected_shift = 0, tolerance = 0;
+  unsigned pairs = 0;
+  std::string reason;
+};
+
+struct Verdict {
+  Outcome outcome = Outcome::kInconclusive;
+  std::string summary;
+  std::vector<MetricVerdict> metrics;
+};
+
+// Metrics: response_time_p50/p99, service_time_p50/p99, error_rate, throttled_share, cpu_per_request (reported, never an
+// anomaly by itself: load changes it). 95% intervals by Student's t over the pairs' differences; the expected quantile is
+// control's distribution convolved with the noise. Anomaly: the interval's low end lies above expected + tolerance.
+// Inconclusive: fewer than min_pairs usable pairs, or an interval that reaches beyond the tolerance without clearing it.
+Verdict judge(const std::vector<BlockData>& blocks, const Expectation& expectation, const Tolerance& tolerance);
+
+}  // namespace gnomon::judge
