@@ -3,12 +3,10 @@
 #include <string>
 #include <system_error>
 
-#include "absl/strings/str_cat.h"
-
 namespace gnomon {
 
 absl::Status errno_status(int error, std::string_view what) {
-  const std::string message = absl::StrCat(what, ": ", std::generic_category().message(error));
+  const std::string message = std::string(what) + ": " + std::generic_category().message(error);
   switch (error) {
     case EPERM:
     case EACCES:
@@ -24,7 +22,7 @@ absl::Status errno_status(int error, std::string_view what) {
 
 absl::Status annotate(const absl::Status& status, std::string_view context) {
   if (status.ok()) return status;
-  return absl::Status(status.code(), absl::StrCat(context, ": ", status.message()));
+  return absl::Status(status.code(), std::string(context) + ": " + std::string(status.message()));
 }
 
 }  // namespace gnomon

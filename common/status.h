@@ -1,5 +1,6 @@
 #pragma once
 // Recoverable errors are values: absl::Status and absl::StatusOr, with a message that tells an operator what to do next.
+// Debian's absl::string_view is not std::string_view: build messages with std::string or fmt, not with absl::StrCat.
 
 #include <cerrno>
 #include <string_view>
