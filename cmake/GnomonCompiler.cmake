@@ -15,7 +15,7 @@ endif()
 # Only our own targets link this; generated code and dependencies are not held to our warnings.
 add_library(gnomon_warnings INTERFACE)
 target_compile_options(gnomon_warnings INTERFACE
-  -Wall -Wextra -Werror -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Woverloaded-virtual -Wnull-dereference
+  -Wall -Wextra -Werror -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
   -Wformat=2 -Wimplicit-fallthrough -Wno-missing-field-initializers)
 
 if(GNOMON_SANITIZE)
