@@ -1,5 +1,6 @@
 #pragma once
-// One session on this node: from the instance to the last block. Owns its shadow, its replayer and its slots of the probe.
+// One session on this node: from the instance to the last block. Owns its shadow, its replayer and its slots of the
+// probe.
 
 #include <functional>
 #include <memory>
@@ -20,7 +21,7 @@ struct Services {  // the node's, shared by all sessions
 // Runs on a thread of its own from construction to a final state or destruction.
 class Session {
  public:
-  using OnReport = std::function<void(Report)>;                        // on every change
+  using OnReport = std::function<void(Report)>;                           // on every change
   using OnSamples = std::function<void(std::vector<telemetry::Sample>)>;  // about once a second
   Session(Plan plan, Services services, OnReport on_report, OnSamples on_samples);
   ~Session();  // ends it, removing the shadow

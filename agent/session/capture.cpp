@@ -1,0 +1,52 @@
+#include "agent/session/capture.h"
+
+#include <utility>
+
+namespace gnomon::session {
+
+using State = protocol::Http1RequestFramer::State;
+
+Capture::Capture(OnRequests on_requests, OnEnd on_end)
+    : on_requests_(std::move(on_requests)), on_end_(std::move(on_end)) {}
+
+void Capture::record(const tap_record& header, std::span<const std::byte> payload) {
+  const std::lock_guard lock(mutex_);
+  assembler_.record(header, payload);
+}
+
+telemetry::TapCounters Capture::counters() const {
+  const std::lock_guard lock(mutex_);
+  telemetry::TapCounters counters = counters_;
+  counters.broken_streams = assembler_.broken_streams();
+  return counters;
+}
+
+void Capture::open(std::uint64_t conn_id, MonoTime, bool joined) {
+  framers_.erase(conn_id);
+  framers_.emplace(conn_id, protocol::Http1RequestFramer(conn_id, joined));
+}
+
+void Capture::bytes(std::uint64_t conn_id, MonoTime at, std::span<const std::byte> data, bool after_send) {
+  const auto found = framers_.find(conn_id);
+  if (found == framers_.end()) return;  // given up, and counted, earlier
+  std::vector<protocol::Request> requests;
+  found->second.feed(data, at, after_send, requests);
+  counters_.requests += requests.size();
+  const State state = found->second.state();
+  if (!requests.empty()) on_requests_(std::move(requests));
+  if (state == State::kFraming || state == State::kJoining) return;
+  if (state == State::kUnparsable) ++counters_.unparsable_streams;
+  if (state == State::kOversized) ++counters_.oversized_requests;
+  framers_.erase(found);
+  on_end_(conn_id);
+}
+
+void Capture::close(std::uint64_t conn_id, MonoTime, tap::StreamEnd) {
+  const auto found = framers_.find(conn_id);
+  if (found == framers_.end()) return;
+  if (found->second.mid_message()) ++counters_.truncated_requests;
+  framers_.erase(found);
+  on_end_(conn_id);
+}
+
+}  // namespace gnomon::session

@@ -1,0 +1,117 @@
+#include "agent/session/observer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/status.h"
+
+namespace gnomon::session {
+namespace {
+
+telemetry::TapCounters difference(const telemetry::TapCounters& later, const telemetry::TapCounters& earlier) {
+  return {.connections = later.connections - earlier.connections,
+          .sampled_connections = later.sampled_connections - earlier.sampled_connections,
+          .bytes = later.bytes - earlier.bytes,
+          .requests = later.requests - earlier.requests,
+          .lost_records = later.lost_records - earlier.lost_records,
+          .lost_bytes = later.lost_bytes - earlier.lost_bytes,
+          .broken_streams = later.broken_streams - earlier.broken_streams,
+          .unparsable_streams = later.unparsable_streams - earlier.unparsable_streams,
+          .truncated_requests = later.truncated_requests - earlier.truncated_requests,
+          .oversized_requests = later.oversized_requests - earlier.oversized_requests};
+}
+
+void add(const replay::Reading& reading, telemetry::Sample& sample) {
+  sample.response_time.merge(reading.response_time);
+  sample.replayed += reading.replayed;
+  sample.replay_errors += reading.errors;
+  sample.injected_errors += reading.injected_errors;
+  sample.replay += reading.counters;
+}
+
+}  // namespace
+
+telemetry::Histogram difference(const telemetry::Histogram& later, const telemetry::Histogram& earlier) {
+  telemetry::Histogram result;
+  for (const auto& [bucket, count] : later.buckets()) {
+    const auto before = earlier.buckets().find(bucket);
+    result.add_bucket(bucket, count - (before == earlier.buckets().end() ? 0 : std::min(count, before->second)));
+  }
+  result.add_sum(later.sum() - earlier.sum());
+  return result;
+}
+
+Observer::Observer(probe::Probe& probe, std::string session_id, const Clock& clock, Subject production, Subject shadow)
+    : probe_(probe),
+      session_id_(std::move(session_id)),
+      clock_(clock),
+      production_{std::move(production), {}, {}},
+      shadow_{std::move(shadow), {}, {}},
+      last_look_(clock.now()) {
+  for (Side* side : {&production_, &shadow_})
+    if (auto usage = side->subject.usage->read(); usage.ok()) side->last_usage = *usage;
+}
+
+absl::StatusOr<telemetry::Sample> Observer::look_at(Side& side, telemetry::Role role) {
+  ASSIGN_OR_RETURN(probe::Reading reading, probe_.read(side.subject.slot));
+  ASSIGN_OR_RETURN(const metrics::Usage usage, side.subject.usage->read());
+  const auto count = [&](probe_counter counter) { return reading.counter[counter] - side.last.counter[counter]; };
+  telemetry::Sample sample{.session_id = session_id_, .role = role};
+  sample.service_time = difference(reading.service_time, side.last.service_time);
+  sample.requests = count(PROBE_REQUESTS);
+  sample.errors = count(PROBE_STATUS_ERROR);
+  // A process that ended takes its /proc account with it: the tree's sum may shrink.
+  sample.cpu = std::max(Nanos(0), usage.cpu - side.last_usage.cpu);
+  sample.throttled = std::max(Nanos(0), usage.throttled - side.last_usage.throttled);
+  sample.memory_bytes = usage.memory.value;
+  side.last = std::move(reading);
+  side.last_usage = usage;
+  return sample;
+}
+
+absl::StatusOr<std::vector<telemetry::Sample>> Observer::look(int block, bool settled,
+                                                              const telemetry::TapCounters& capture,
+                                                              std::vector<replay::Reading> readings) {
+  ASSIGN_OR_RETURN(telemetry::Sample production, look_at(production_, telemetry::Role::kProduction));
+  ASSIGN_OR_RETURN(telemetry::Sample shadow, look_at(shadow_, telemetry::Role::kShadow));
+  production_requests_ += production.requests;
+
+  telemetry::TapCounters tap = capture;
+  const auto& counter = production_.last.counter;
+  tap.connections = counter[PROBE_CONNECTIONS];
+  tap.sampled_connections = counter[PROBE_SAMPLED];
+  tap.bytes = counter[PROBE_BYTES];
+  tap.lost_records = counter[PROBE_RING_FULL];
+  tap.lost_bytes = counter[PROBE_RING_FULL_BYTES] + counter[PROBE_UNREADABLE];
+  production.tap = difference(tap, last_tap_);
+  last_tap_ = tap;
+
+  const MonoTime now = clock_.now();
+  const WallTime wall = clock_.wall_now();
+  const Nanos span = now - std::exchange(last_look_, now);
+  std::vector<telemetry::Sample> samples;
+  const auto finish = [&](telemetry::Sample& sample, int of_block, bool is_settled) {
+    sample.end = wall;
+    sample.block = of_block;
+    sample.settled = is_settled;
+  };
+  for (telemetry::Sample* sample : {&production, &shadow}) {
+    finish(*sample, block, settled);
+    sample->span = span;
+  }
+  for (const replay::Reading& reading : readings) {
+    if (reading.block == block && reading.settled == settled) {
+      add(reading, shadow);
+      continue;
+    }
+    telemetry::Sample late{.session_id = session_id_, .role = telemetry::Role::kShadow};
+    finish(late, reading.block, reading.settled);
+    add(reading, late);
+    samples.push_back(std::move(late));
+  }
+  samples.push_back(std::move(production));
+  samples.push_back(std::move(shadow));
+  return samples;
+}
+
+}  // namespace gnomon::session

@@ -1,0 +1,52 @@
+#pragma once
+// Turns cumulative readings of production and shadow into samples: what happened since the last look.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "agent/metrics/usage.h"
+#include "agent/probe/probe.h"
+#include "agent/replay/replayer.h"
+#include "telemetry/sample.h"
+
+namespace gnomon::session {
+
+// The difference of two cumulative histograms, `later` having everything that `earlier` has.
+telemetry::Histogram difference(const telemetry::Histogram& later, const telemetry::Histogram& earlier);
+
+class Observer {
+ public:
+  struct Subject {
+    probe::Slot slot = 0;
+    std::unique_ptr<metrics::UsageReader> usage;
+  };
+  Observer(probe::Probe& probe, std::string session_id, const Clock& clock, Subject production, Subject shadow);
+
+  // One sample of production and one of the shadow for the span since the last call, both of the given block; a further
+  // shadow sample for each reading that belongs to another block (late responses). `capture` is cumulative.
+  absl::StatusOr<std::vector<telemetry::Sample>> look(int block, bool settled, const telemetry::TapCounters& capture,
+                                                      std::vector<replay::Reading> readings);
+
+  // Since the observer was made.
+  std::uint64_t production_requests() const { return production_requests_; }
+  std::uint64_t captured_requests() const { return last_tap_.requests; }
+
+ private:
+  struct Side {
+    Subject subject;
+    probe::Reading last;
+    metrics::Usage last_usage;
+  };
+  absl::StatusOr<telemetry::Sample> look_at(Side& side, telemetry::Role role);
+
+  probe::Probe& probe_;
+  const std::string session_id_;
+  const Clock& clock_;
+  Side production_, shadow_;
+  MonoTime last_look_;
+  telemetry::TapCounters last_tap_;
+  std::uint64_t production_requests_ = 0;
+};
+
+}  // namespace gnomon::session

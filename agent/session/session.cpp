@@ -1,0 +1,341 @@
+#include "agent/session/session.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <mutex>
+#include <optional>
+#include <random>
+#include <thread>
+#include <utility>
+
+#include "agent/discovery/instance.h"
+#include "agent/session/capture.h"
+#include "agent/session/load.h"
+#include "agent/session/observer.h"
+#include "common/log.h"
+#include "common/status.h"
+
+namespace gnomon::session {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr char kProc[] = "/proc";
+constexpr char kCgroup[] = "/sys/fs/cgroup";
+constexpr Nanos kSampleEvery = 1s;
+constexpr Nanos kReadyTimeout = 10s;
+constexpr Nanos kTrafficTimeout = 30s;  // how long a warm-up is drawn out while nothing has been captured
+constexpr Nanos kDrainTimeout = 1s;     // for answers still due when a block ends
+constexpr std::uint64_t kTrustedRequests = 200;
+constexpr double kTrustedDeviation = 0.1;
+
+// The limits that a profile asks for, given what production may use.
+struct Limits {
+  MilliCpu cpu;
+  Bytes memory;
+};
+
+Limits resolve(const document::Profile& profile, const discovery::Instance& instance) {
+  Limits limits;
+  if (const auto* relative = std::get_if<document::RelativeToProduction>(&profile.cpu))
+    limits.cpu.value = std::llround(relative->factor * static_cast<double>(instance.cpu.value));
+  else
+    limits.cpu = std::get<MilliCpu>(profile.cpu);
+  if (const auto* relative = std::get_if<document::RelativeToProduction>(&profile.memory))
+    limits.memory.value =
+        static_cast<std::uint64_t>(std::llround(relative->factor * static_cast<double>(instance.memory.value)));
+  else
+    limits.memory = std::get<Bytes>(profile.memory);
+  return limits;
+}
+
+}  // namespace
+
+struct Session::Impl {
+  Impl(Plan session_plan, Services node, OnReport report_to, OnSamples samples_to)
+      : plan(std::move(session_plan)),
+        services(node),
+        on_report(std::move(report_to)),
+        on_samples(std::move(samples_to)),
+        stop_event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    report.id = plan.id;
+    report.completed_blocks = plan.completed_blocks;
+    report.noise_engine = plan.profile.noise.any() ? "replay path" : "none";
+  }
+
+  void run();
+  absl::Status execute();
+  absl::Status start_shadow();
+  absl::Status attach();
+  absl::Status watch_production();
+  absl::Status warm_up();
+  absl::Status run_block(const Block& block);
+  absl::Status drain();
+  absl::Status wait_until(MonoTime deadline);
+  absl::Status observe();
+  absl::Status enter_phase(int block, double load_multiple, bool noisy);
+  absl::Status settle();
+  double effective_fraction() const;
+  void say(State state, std::string message = "");
+  void tear_down();
+
+  const Plan plan;
+  const Services services;
+  const OnReport on_report;
+  const OnSamples on_samples;
+  const UniqueFd stop_event;
+  const SystemClock clock;
+  Report report;
+
+  discovery::Instance instance;
+  std::unique_ptr<shadow::Shadow> shadow;
+  std::vector<UniqueFd> production_listeners;
+  std::optional<probe::Slot> production_slot, shadow_slot;
+  std::unique_ptr<Load> load;
+  std::unique_ptr<Observer> observer;
+  replay::Phase phase;
+  MonoTime next_sample;
+
+  std::mutex tap_mutex;  // guards what the tap's thread reads
+  std::optional<probe::Slot> tapped_slot;
+  std::unique_ptr<Capture> capture;
+
+  std::thread thread;
+};
+
+void Session::Impl::say(State state, std::string message) {
+  report.state = state;
+  report.message = std::move(message);
+  on_report(report);
+}
+
+void Session::Impl::run() {
+  const absl::Status status = execute();
+  if (!status.ok() && shadow) report.log_tail = shadow->log_tail();
+  tear_down();
+  if (absl::IsCancelled(status)) return;
+  report.current_block = -1;
+  if (status.ok()) {
+    say(State::kCompleted);
+  } else {
+    spdlog::warn("session {}: {}", plan.id, std::string(status.message()));
+    say(State::kFailed, std::string(status.message()));
+  }
+}
+
+absl::Status Session::Impl::execute() {
+  say(State::kStarting);
+  RETURN_IF_ERROR(start_shadow());
+  RETURN_IF_ERROR(attach());
+  RETURN_IF_ERROR(warm_up());
+  for (const Block& block : plan.blocks) {
+    if (std::ranges::count(report.completed_blocks, block.index) > 0) continue;
+    RETURN_IF_ERROR(run_block(block));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Session::Impl::start_shadow() {
+  ASSIGN_OR_RETURN(instance, discovery::find_instance(kProc, kCgroup, plan.service.port, plan.service.pid));
+  const Limits limits = resolve(plan.profile, instance);
+  auto started =
+      services.runtime.start({.id = plan.id, .instance = instance, .cpu = limits.cpu, .memory = limits.memory});
+  if (!started.ok()) return annotate(started.status(), "shadow");
+  shadow = *std::move(started);
+  report.shadow_pid = shadow->pid();
+  report.shadow_cpu = limits.cpu;
+  report.shadow_memory = limits.memory;
+  on_report(report);
+  return absl::OkStatus();
+}
+
+absl::Status Session::Impl::attach() {
+  ASSIGN_OR_RETURN(const std::vector<UniqueFd> shadow_listeners, shadow->wait_ready(kReadyTimeout));
+  ASSIGN_OR_RETURN(shadow_slot, services.probe.take_slot());
+  for (const UniqueFd& listener : shadow_listeners)
+    RETURN_IF_ERROR(services.probe.watch_listener(listener.get(), *shadow_slot));
+
+  replay::Limits limits;
+  // Copies drawn in one block must be out before the next one counts.
+  if (!plan.blocks.empty()) limits.copy_spread = std::min(limits.copy_spread, plan.blocks.front().settle);
+  ASSIGN_OR_RETURN(load, Load::start(shadow->replay_netns(), {.address = shadow->address(), .port = shadow->port()},
+                                     limits, plan.seed));
+  RETURN_IF_ERROR(watch_production());
+
+  ASSIGN_OR_RETURN(auto production_usage, metrics::UsageReader::open(kProc, kCgroup, instance.pid));
+  ASSIGN_OR_RETURN(auto shadow_usage, metrics::UsageReader::open(kProc, kCgroup, shadow->pid()));
+  observer = std::make_unique<Observer>(services.probe, plan.id, clock,
+                                        Observer::Subject{*production_slot, std::move(production_usage)},
+                                        Observer::Subject{*shadow_slot, std::move(shadow_usage)});
+  next_sample = clock.now() + kSampleEvery;
+  return absl::OkStatus();
+}
+
+absl::Status Session::Impl::watch_production() {
+  ASSIGN_OR_RETURN(production_slot, services.probe.take_slot());
+  RETURN_IF_ERROR(services.probe.set_sampled_fraction(*production_slot, plan.service.sampled_fraction));
+  {
+    const std::lock_guard lock(tap_mutex);
+    capture =
+        std::make_unique<Capture>([this](std::vector<protocol::Request> requests) { load->offer(std::move(requests)); },
+                                  [this](std::uint64_t conn_id) { load->end_connection(conn_id); });
+    tapped_slot = production_slot;
+  }
+  for (const discovery::ListenSocket& listener : instance.listeners) {
+    ASSIGN_OR_RETURN(UniqueFd fd, discovery::borrow_fd(listener.pid, listener.fd));
+    RETURN_IF_ERROR(services.probe.watch_listener(fd.get(), *production_slot));
+    production_listeners.push_back(std::move(fd));
+  }
+  // Keep-alive connections may be all the traffic there is. Of those open already the share is taken exactly, rounded
+  // up, so that a few long-lived clients are never left out altogether.
+  std::vector<UniqueFd> open = discovery::borrow_connections(kProc, instance);
+  std::mt19937_64 random(plan.seed);
+  std::shuffle(open.begin(), open.end(), random);
+  const auto chosen =
+      static_cast<std::size_t>(std::ceil(plan.service.sampled_fraction.value * static_cast<double>(open.size())));
+  for (std::size_t i = 0; i < open.size(); ++i) {
+    const absl::Status watched = services.probe.watch_connection(open[i].get(), *production_slot, i < chosen);
+    // It may have closed meanwhile, or been accepted after the listener was marked.
+    if (!watched.ok()) spdlog::debug("session {}: connection not joined: {}", plan.id, std::string(watched.message()));
+  }
+  return absl::OkStatus();
+}
+
+// The share of production's requests that is captured: what was asked for, unless what is measured differs markedly
+// (few connections, unequally busy).
+double Session::Impl::effective_fraction() const {
+  const double asked = plan.service.sampled_fraction.value;
+  const std::uint64_t captured = observer->captured_requests(), all = observer->production_requests();
+  if (captured < kTrustedRequests || all == 0) return asked;
+  const double measured = std::min(1.0, static_cast<double>(captured) / static_cast<double>(all));
+  return std::abs(measured / asked - 1) > kTrustedDeviation ? measured : asked;
+}
+
+// What was measured up to now belongs to the phase that ends.
+absl::Status Session::Impl::enter_phase(int block, double load_multiple, bool noisy) {
+  RETURN_IF_ERROR(observe());
+  const double capacity = static_cast<double>(report.shadow_cpu.value) / static_cast<double>(instance.cpu.value);
+  const double fraction = effective_fraction();
+  phase = {.block = block, .multiplicity = fraction > 0 ? load_multiple * capacity / fraction : 0};
+  if (noisy)
+    phase.noise = {.delay_mean = plan.profile.noise.response_delay_mean,
+                   .delay_stddev = plan.profile.noise.response_delay_stddev,
+                   .error_rate = plan.profile.noise.error_rate};
+  load->set_phase(phase);
+  report.current_block = block;
+  report.sampled_fraction = fraction;
+  report.multiplicity = phase.multiplicity;
+  return absl::OkStatus();
+}
+
+// From here on the block counts for the verdict; nothing else changes, its multiplicity least of all.
+absl::Status Session::Impl::settle() {
+  RETURN_IF_ERROR(observe());
+  phase.settled = true;
+  load->set_phase(phase);
+  return absl::OkStatus();
+}
+
+absl::Status Session::Impl::warm_up() {
+  RETURN_IF_ERROR(enter_phase(-1, 1, false));
+  say(State::kWarming);
+  const MonoTime start = clock.now();
+  RETURN_IF_ERROR(wait_until(start + plan.warm_up));
+  while (observer->captured_requests() == 0 && clock.now() < start + kTrafficTimeout) {
+    say(State::kWarming, "no request captured yet: waiting for traffic on sampled connections");
+    RETURN_IF_ERROR(wait_until(clock.now() + kSampleEvery));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Session::Impl::run_block(const Block& block) {
+  const MonoTime start = clock.now();
+  const double load_multiple = block.treatment ? plan.profile.load_multiple : 1;
+  RETURN_IF_ERROR(enter_phase(block.index, load_multiple, block.treatment));
+  say(State::kRunning);
+  RETURN_IF_ERROR(wait_until(start + block.settle));
+  RETURN_IF_ERROR(settle());
+  RETURN_IF_ERROR(wait_until(start + block.duration));
+  RETURN_IF_ERROR(drain());
+  report.completed_blocks.push_back(block.index);
+  on_report(report);
+  return absl::OkStatus();
+}
+
+// Lets what is in flight be answered, without new load, then cuts off the rest: a block must not pay for the one
+// before.
+absl::Status Session::Impl::drain() {
+  RETURN_IF_ERROR(enter_phase(-1, 0, false));
+  const MonoTime deadline = clock.now() + kDrainTimeout;
+  do {
+    RETURN_IF_ERROR(wait_until(std::min(deadline, clock.now() + 20ms)));
+  } while (load->in_flight() > 0 && clock.now() < deadline);
+  load->flush();
+  return observe();
+}
+
+absl::Status Session::Impl::wait_until(MonoTime deadline) {
+  while (true) {
+    const MonoTime now = clock.now();
+    if (now >= next_sample) {
+      RETURN_IF_ERROR(observe());
+      continue;
+    }
+    if (now >= deadline) break;
+    pollfd events[] = {{.fd = stop_event.get(), .events = POLLIN, .revents = 0},
+                       {.fd = shadow->pidfd(), .events = POLLIN, .revents = 0}};
+    const auto wait = std::chrono::ceil<std::chrono::milliseconds>(std::min(deadline, next_sample) - now);
+    if (::poll(events, 2, static_cast<int>(wait.count())) < 0 && errno != EINTR) return errno_status("session: poll");
+    if (events[0].revents != 0) return absl::CancelledError("the session was ended");
+    if (events[1].revents != 0)
+      return absl::AbortedError(
+          "the shadow died; its last lines tell why (out of memory? then raise resource_allocation.memory)");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Session::Impl::observe() {
+  next_sample = clock.now() + kSampleEvery;
+  ASSIGN_OR_RETURN(auto samples, observer->look(phase.block, phase.settled, capture->counters(), load->take()));
+  on_samples(std::move(samples));
+  return absl::OkStatus();
+}
+
+void Session::Impl::tear_down() {
+  for (const UniqueFd& listener : production_listeners)
+    if (absl::Status status = services.probe.unwatch(listener.get()); !status.ok())
+      spdlog::debug("session {}: {}", plan.id, std::string(status.message()));
+  {
+    const std::lock_guard lock(tap_mutex);
+    tapped_slot.reset();
+    capture.reset();
+  }
+  for (auto* slot : {&production_slot, &shadow_slot})
+    if (slot->has_value()) services.probe.release_slot(**slot);
+  load.reset();
+  observer.reset();
+  shadow.reset();
+}
+
+Session::Session(Plan plan, Services services, OnReport on_report, OnSamples on_samples)
+    : impl_(std::make_unique<Impl>(std::move(plan), services, std::move(on_report), std::move(on_samples))) {
+  impl_->thread = std::thread([impl = impl_.get()] { impl->run(); });
+}
+
+Session::~Session() {
+  ::eventfd_write(impl_->stop_event.get(), 1);
+  impl_->thread.join();
+}
+
+bool Session::record(const tap_record& header, std::span<const std::byte> payload) {
+  const std::lock_guard lock(impl_->tap_mutex);
+  if (impl_->tapped_slot != header.slot) return false;
+  impl_->capture->record(header, payload);
+  return true;
+}
+
+}  // namespace gnomon::session
