@@ -1,0 +1,162 @@
+#include "document/profile.h"
+
+#include <charconv>
+#include <set>
+
+#include "document/name.h"
+#include "fmt/format.h"
+
+namespace gnomon::document {
+namespace {
+
+constexpr double kMaxFactor = 100;
+constexpr double kMaxLoadMultiple = 1000;
+constexpr Nanos kMaxDelay = std::chrono::seconds(60);
+constexpr std::string_view kRelative = "x production";
+constexpr std::string_view kPeakLoad = "simulated_peak_load_";
+constexpr std::string_view kInertScenarios[] = {"high_volume_small_transactions", "database_connection_stress"};
+
+absl::Status invalid(std::string_view text, std::string_view what) {
+  return absl::InvalidArgumentError(fmt::format("\"{}\": {}", text, what));
+}
+
+// A plain decimal number in (0, max]; anything else is nullopt.
+std::optional<double> positive_number(std::string_view text, double max) {
+  double value = 0;
+  if (text.empty() || text.find_first_not_of("0123456789.") != std::string_view::npos) return std::nullopt;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
+  if (error != std::errc() || stop != text.data() + text.size() || !(value > 0) || value > max) return std::nullopt;
+  return value;
+}
+
+// "2x production", or an absolute amount that `parse_absolute` reads.
+template <class Amount>
+absl::StatusOr<std::variant<RelativeToProduction, Amount>> parse_resource(
+    const std::string& text, absl::StatusOr<Amount> (*parse_absolute)(std::string_view)) {
+  using Result = std::variant<RelativeToProduction, Amount>;
+  const std::string_view view = text;
+  if (view.ends_with(kRelative)) {
+    const auto factor = positive_number(view.substr(0, view.size() - kRelative.size()), kMaxFactor);
+    if (!factor) return invalid(text, "must be \"<N>x production\" with N above 0 and at most 100");
+    return Result(RelativeToProduction{*factor});
+  }
+  auto amount = parse_absolute(text);
+  if (!amount.ok())
+    return absl::InvalidArgumentError(std::string(amount.status().message()) + "; or relative, as \"2x production\"");
+  return Result(*amount);
+}
+
+absl::StatusOr<Nanos> parse_delay(const std::string& text) {
+  ASSIGN_OR_RETURN(const Nanos delay, parse_duration(text));
+  if (delay > kMaxDelay) return invalid(text, "must be at most 60s");
+  return delay;
+}
+
+absl::Status read_noise(const v1::NoiseParameters& message, Noise& noise) {
+  if (!message.response_delay_mean().empty()) {
+    auto mean = parse_delay(message.response_delay_mean());
+    if (!mean.ok()) return annotate(mean.status(), "noise_parameters.response_delay_mean");
+    noise.response_delay_mean = *mean;
+  }
+  if (!message.response_delay_stddev().empty()) {
+    auto stddev = parse_delay(message.response_delay_stddev());
+    if (!stddev.ok()) return annotate(stddev.status(), "noise_parameters.response_delay_stddev");
+    noise.response_delay_stddev = *stddev;
+  }
+  if (!message.error_rate().empty()) {
+    auto rate = parse_fraction(message.error_rate());
+    if (!rate.ok()) return annotate(rate.status(), "noise_parameters.error_rate");
+    noise.error_rate = *rate;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status read_resources(const v1::ResourceAllocation& message, Profile& profile) {
+  if (!message.cpu().empty()) {
+    auto cpu = parse_resource<MilliCpu>(message.cpu(), parse_cpu);
+    if (!cpu.ok()) return annotate(cpu.status(), "resource_allocation.cpu");
+    profile.cpu = *cpu;
+  }
+  if (!message.memory().empty()) {
+    auto memory = parse_resource<Bytes>(message.memory(), parse_bytes);
+    if (!memory.ok()) return annotate(memory.status(), "resource_allocation.memory");
+    profile.memory = *memory;
+  }
+  return absl::OkStatus();
+}
+
+// The load multiple of a scenario; nullopt for one that has no load of its own.
+absl::StatusOr<std::optional<double>> scenario_load(const std::string& name) {
+  for (std::string_view inert : kInertScenarios)
+    if (name == inert) return std::optional<double>();
+  const std::string_view view = name;
+  if (view.starts_with(kPeakLoad) && view.ends_with('x')) {
+    const auto load =
+        positive_number(view.substr(kPeakLoad.size(), view.size() - kPeakLoad.size() - 1), kMaxLoadMultiple);
+    if (!load) return invalid(name, "must be simulated_peak_load_<N>x with N above 0 and at most 1000");
+    return load;
+  }
+  return invalid(name,
+                 "is not a scenario; allowed: simulated_peak_load_<N>x (N above 0, at most 1000), "
+                 "high_volume_small_transactions, database_connection_stress");
+}
+
+absl::Status read_scenarios(const v1::ShadowInstanceProfile& message, Profile& profile) {
+  profile.load_multiple = 1;
+  std::set<std::string> seen;
+  bool loaded = false;
+  for (int i = 0; i < message.testing_scenarios_size(); ++i) {
+    const std::string& name = message.testing_scenarios(i);
+    const std::string field = fmt::format("testing_scenarios[{}]", i);
+    auto load = scenario_load(name);
+    if (!load.ok()) return annotate(load.status(), field);
+    if (!seen.insert(name).second) return annotate(invalid(name, "is there twice"), field);
+    if (!load->has_value()) continue;
+    if (loaded) return annotate(invalid(name, "is a second peak load; a profile has one load multiple"), field);
+    profile.load_multiple = **load;
+    loaded = true;
+  }
+  return absl::OkStatus();
+}
+
+// FNV-1a over fields with their lengths, so that no two documents run together.
+class Fingerprint {
+ public:
+  void add(std::string_view text) {
+    for (char c : fmt::format("{}:{};", text.size(), text)) {
+      hash_ ^= static_cast<unsigned char>(c);
+      hash_ *= 16777619u;
+    }
+  }
+  std::uint32_t value() const { return hash_; }
+
+ private:
+  std::uint32_t hash_ = 2166136261u;
+};
+
+}  // namespace
+
+absl::StatusOr<Profile> validate(const v1::ShadowInstanceProfile& message) {
+  Profile profile;
+  if (absl::Status status = check_name(message.service_descriptor()); !status.ok())
+    return annotate(status, "service_descriptor");
+  profile.service = message.service_descriptor();
+  RETURN_IF_ERROR(read_resources(message.resource_allocation(), profile));
+  RETURN_IF_ERROR(read_noise(message.noise_parameters(), profile.noise));
+  RETURN_IF_ERROR(read_scenarios(message, profile));
+  return profile;
+}
+
+std::string profile_id(const v1::ShadowInstanceProfile& message) {
+  Fingerprint fingerprint;
+  fingerprint.add(message.service_descriptor());
+  fingerprint.add(message.resource_allocation().cpu());
+  fingerprint.add(message.resource_allocation().memory());
+  fingerprint.add(message.noise_parameters().response_delay_mean());
+  fingerprint.add(message.noise_parameters().response_delay_stddev());
+  fingerprint.add(message.noise_parameters().error_rate());
+  for (const std::string& scenario : message.testing_scenarios()) fingerprint.add(scenario);
+  return fmt::format("{}-{:08x}", message.service_descriptor(), fingerprint.value());
+}
+
+}  // namespace gnomon::document

@@ -1,0 +1,56 @@
+#include "document/service.h"
+
+#include "document/name.h"
+#include "fmt/format.h"
+
+namespace gnomon::document {
+namespace {
+
+constexpr std::uint32_t kMaxPort = 65535;
+constexpr std::uint32_t kMaxPid = 1u << 22;  // PID_MAX_LIMIT
+
+absl::Status read_slo(const v1::Slo& message, Service& service) {
+  if (!message.latency_p99().empty()) {
+    auto latency = parse_duration(message.latency_p99());
+    if (!latency.ok()) return annotate(latency.status(), "slo.latency_p99");
+    if (latency->count() == 0) return absl::InvalidArgumentError("slo.latency_p99: \"0\": must be above zero");
+    service.slo_latency_p99 = *latency;
+  }
+  if (!message.error_rate().empty()) {
+    auto rate = parse_fraction(message.error_rate());
+    if (!rate.ok()) return annotate(rate.status(), "slo.error_rate");
+    service.slo_error_rate = *rate;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<Service> validate(const v1::ServiceDescriptor& message) {
+  Service service;
+  if (absl::Status status = check_name(message.name()); !status.ok()) return annotate(status, "name");
+  service.name = message.name();
+  const std::uint32_t port = message.discovery().port();
+  if (port == 0)
+    return absl::InvalidArgumentError("discovery.port: is required: the TCP port it listens on, 1 to 65535");
+  if (port > kMaxPort)
+    return absl::InvalidArgumentError(fmt::format("discovery.port: \"{}\": must be from 1 to {}", port, kMaxPort));
+  service.port = static_cast<std::uint16_t>(port);
+  if (const std::uint32_t pid = message.discovery().pid(); pid != 0) {
+    if (pid > kMaxPid)
+      return absl::InvalidArgumentError(fmt::format("discovery.pid: \"{}\": must be from 1 to {}", pid, kMaxPid));
+    service.pid = static_cast<std::int32_t>(pid);
+  }
+  RETURN_IF_ERROR(read_slo(message.slo(), service));
+  if (!message.shadow().sampled_fraction().empty()) {
+    auto fraction = parse_fraction(message.shadow().sampled_fraction());
+    if (!fraction.ok()) return annotate(fraction.status(), "shadow.sampled_fraction");
+    if (fraction->value == 0)
+      return absl::InvalidArgumentError("shadow.sampled_fraction: \"" + message.shadow().sampled_fraction() +
+                                        "\": must be above zero, as \"5%\"");
+    service.sampled_fraction = *fraction;
+  }
+  return service;
+}
+
+}  // namespace gnomon::document

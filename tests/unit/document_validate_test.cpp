@@ -1,0 +1,154 @@
+#include "document/profile.h"
+#include "document/service.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace gnomon::document {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+
+template <class Message>
+std::string error_of(const Message& message) {
+  const auto result = validate(message);
+  return result.ok() ? "(no error)" : std::string(result.status().message());
+}
+
+v1::ShadowInstanceProfile profile_of(const std::string& scenario = "") {
+  v1::ShadowInstanceProfile message;
+  message.set_service_descriptor("web");
+  if (!scenario.empty()) message.add_testing_scenarios(scenario);
+  return message;
+}
+
+TEST(ValidateProfile, TypesEveryQuantity) {
+  v1::ShadowInstanceProfile message = profile_of("simulated_peak_load_2.5x");
+  message.mutable_resource_allocation()->set_cpu("2x production");
+  message.mutable_resource_allocation()->set_memory("256Mi");
+  message.mutable_noise_parameters()->set_response_delay_mean("50ms");
+  message.mutable_noise_parameters()->set_response_delay_stddev("10ms");
+  message.mutable_noise_parameters()->set_error_rate("1%");
+  const auto profile = validate(message);
+  ASSERT_TRUE(profile.ok()) << profile.status();
+  EXPECT_EQ(std::get<RelativeToProduction>(profile->cpu).factor, 2);
+  EXPECT_EQ(std::get<Bytes>(profile->memory).value, 256u << 20);
+  EXPECT_EQ(profile->noise.response_delay_mean, std::chrono::milliseconds(50));
+  EXPECT_EQ(profile->noise.response_delay_stddev, std::chrono::milliseconds(10));
+  EXPECT_DOUBLE_EQ(profile->noise.error_rate.value, 0.01);
+  EXPECT_EQ(profile->load_multiple, 2.5);
+}
+
+TEST(ValidateProfile, LeftOutMeansNoNoiseAndTodaysLoad) {
+  const auto profile = validate(profile_of());
+  ASSERT_TRUE(profile.ok()) << profile.status();
+  EXPECT_FALSE(profile->noise.any());
+  EXPECT_EQ(profile->load_multiple, 1);
+}
+
+TEST(ValidateProfile, AcceptsTheScenariosWithoutALoadOfTheirOwn) {
+  v1::ShadowInstanceProfile message = profile_of("high_volume_small_transactions");
+  message.add_testing_scenarios("database_connection_stress");
+  const auto profile = validate(message);
+  ASSERT_TRUE(profile.ok()) << profile.status();
+  EXPECT_EQ(profile->load_multiple, 1);
+}
+
+TEST(ValidateProfile, RefusesLoadsOutOfRange) {
+  for (const char* bad : {"0", "1001", "-1", "", "1e2", "inf", "2..", "ten"})
+    EXPECT_THAT(error_of(profile_of("simulated_peak_load_" + std::string(bad) + "x")),
+                HasSubstr("N above 0 and at most 1000"))
+        << bad;
+  EXPECT_THAT(error_of(profile_of("chaos")), HasSubstr("testing_scenarios[0]: \"chaos\": is not a scenario; allowed:"));
+}
+
+TEST(ValidateProfile, RefusesTwoPeakLoadsAndRepeats) {
+  v1::ShadowInstanceProfile message = profile_of("simulated_peak_load_2x");
+  message.add_testing_scenarios("simulated_peak_load_3x");
+  EXPECT_THAT(error_of(message), StartsWith("testing_scenarios[1]: \"simulated_peak_load_3x\": is a second peak load"));
+  message.set_testing_scenarios(1, "simulated_peak_load_2x");
+  EXPECT_THAT(error_of(message), HasSubstr("is there twice"));
+}
+
+TEST(ValidateProfile, RefusesResourcesOutOfRange) {
+  for (const char* bad : {"0x production", "101x production", "x production", "-1x production", "2 x production"}) {
+    v1::ShadowInstanceProfile message = profile_of();
+    message.mutable_resource_allocation()->set_cpu(bad);
+    EXPECT_THAT(error_of(message), StartsWith("resource_allocation.cpu: \"" + std::string(bad))) << bad;
+    message.mutable_resource_allocation()->set_cpu("1");
+    message.mutable_resource_allocation()->set_memory(bad);
+    EXPECT_THAT(error_of(message), StartsWith("resource_allocation.memory: \"" + std::string(bad))) << bad;
+  }
+  v1::ShadowInstanceProfile message = profile_of();
+  message.mutable_resource_allocation()->set_cpu("two");
+  EXPECT_THAT(error_of(message), HasSubstr("or relative, as \"2x production\""));
+}
+
+TEST(ValidateProfile, RefusesDelaysBeyondAMinute) {
+  v1::ShadowInstanceProfile message = profile_of();
+  message.mutable_noise_parameters()->set_response_delay_mean("61s");
+  EXPECT_EQ(error_of(message), "noise_parameters.response_delay_mean: \"61s\": must be at most 60s");
+}
+
+TEST(ValidateProfile, RefusesNamesThatCouldNotBeIds) {
+  v1::ShadowInstanceProfile message;
+  EXPECT_THAT(error_of(message), StartsWith("service_descriptor: is required"));
+  for (const char* bad : {"../x", "a b", "-a", "a/b"}) {
+    message.set_service_descriptor(bad);
+    EXPECT_THAT(error_of(message), StartsWith("service_descriptor: \"" + std::string(bad))) << bad;
+  }
+}
+
+TEST(ProfileId, FollowsTheContentAndNothingElse) {
+  const v1::ShadowInstanceProfile a = profile_of("simulated_peak_load_2x"), b = profile_of("simulated_peak_load_3x");
+  EXPECT_EQ(profile_id(a), profile_id(profile_of("simulated_peak_load_2x")));
+  EXPECT_NE(profile_id(a), profile_id(b));
+  EXPECT_THAT(profile_id(a), testing::MatchesRegex("web-[0-9a-f]{8}"));
+  v1::ShadowInstanceProfile cpu = profile_of(), memory = profile_of();
+  cpu.mutable_resource_allocation()->set_cpu("1");
+  memory.mutable_resource_allocation()->set_memory("1");
+  EXPECT_NE(profile_id(cpu), profile_id(memory));
+}
+
+v1::ServiceDescriptor service_of() {
+  v1::ServiceDescriptor message;
+  message.set_name("web");
+  message.mutable_discovery()->set_port(8080);
+  return message;
+}
+
+TEST(ValidateService, TypesEveryFieldAndKnowsTheDefaults) {
+  v1::ServiceDescriptor message = service_of();
+  EXPECT_DOUBLE_EQ(validate(message)->sampled_fraction.value, 0.05);
+  EXPECT_FALSE(validate(message)->pid.has_value());
+  message.mutable_discovery()->set_pid(42);
+  message.mutable_slo()->set_latency_p99("250ms");
+  message.mutable_slo()->set_error_rate("0.1%");
+  message.mutable_shadow()->set_sampled_fraction("100%");
+  const auto service = validate(message);
+  ASSERT_TRUE(service.ok()) << service.status();
+  EXPECT_EQ(service->name, "web");
+  EXPECT_EQ(service->port, 8080);
+  EXPECT_EQ(service->pid, 42);
+  EXPECT_EQ(service->slo_latency_p99, std::chrono::milliseconds(250));
+  EXPECT_DOUBLE_EQ(service->slo_error_rate->value, 0.001);
+  EXPECT_DOUBLE_EQ(service->sampled_fraction.value, 1);
+}
+
+TEST(ValidateService, RefusesWhatCannotBe) {
+  v1::ServiceDescriptor message = service_of();
+  message.mutable_discovery()->set_port(70000);
+  EXPECT_EQ(error_of(message), "discovery.port: \"70000\": must be from 1 to 65535");
+  message = service_of();
+  message.mutable_discovery()->set_pid(1u << 30);
+  EXPECT_THAT(error_of(message), StartsWith("discovery.pid: \"1073741824\""));
+  message = service_of();
+  message.mutable_slo()->set_latency_p99("0");
+  EXPECT_THAT(error_of(message), StartsWith("slo.latency_p99: \"0\": must be above zero"));
+  message = service_of();
+  message.mutable_shadow()->set_sampled_fraction("0%");
+  EXPECT_THAT(error_of(message), StartsWith("shadow.sampled_fraction: \"0%\": must be above zero"));
+}
+
+}  // namespace
+}  // namespace gnomon::document
