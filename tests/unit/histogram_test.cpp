@@ -1,7 +1,7 @@
 #include "telemetry/histogram.h"
 
-#include <cmath>
 #include <algorithm>
+#include <cmath>
 #include <random>
 #include <vector>
 

@@ -1,0 +1,98 @@
+#include "agent/session/capture.h"
+
+#include <cstring>
+#include <string>
+
+#include "gtest/gtest.h"
+
+namespace gnomon::session {
+namespace {
+
+// Feeds a Capture as the ring would, and keeps what comes out.
+class CaptureTest : public testing::Test {
+ protected:
+  void open(std::uint64_t conn_id, std::uint32_t seq, std::uint32_t flags = 0) {
+    record(TAP_OPEN, conn_id, seq, "", flags);
+  }
+  void data(std::uint64_t conn_id, std::uint32_t seq, const std::string& bytes, std::uint32_t flags = 0) {
+    record(TAP_DATA, conn_id, seq, bytes, flags);
+  }
+  void close(std::uint64_t conn_id, std::uint32_t seq) { record(TAP_CLOSE, conn_id, seq, "", 0); }
+
+  std::vector<std::string> requests;
+  std::vector<std::uint64_t> ended;
+  Capture capture{[this](std::vector<protocol::Request> batch) {
+                    for (const protocol::Request& request : batch) requests.push_back(*request.bytes);
+                  },
+                  [this](std::uint64_t conn_id) { ended.push_back(conn_id); }};
+
+ private:
+  void record(tap_record_type type, std::uint64_t conn_id, std::uint32_t seq, const std::string& bytes,
+              std::uint32_t flags) {
+    const tap_record header{.ts_ns = 1000,
+                            .conn_id = conn_id,
+                            .type = static_cast<__u32>(type),
+                            .flags = flags,
+                            .slot = 0,
+                            .seq = seq,
+                            .len = static_cast<__u32>(bytes.size())};
+    capture.record(header, std::as_bytes(std::span(bytes)));
+  }
+};
+
+const std::string kGet = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+const std::string kPost = "POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody";
+
+TEST_F(CaptureTest, HandsOnWholeRequestsByteForByte) {
+  open(1, 100);
+  data(1, 100, kGet);
+  data(1, 100 + static_cast<std::uint32_t>(kGet.size()), kPost, TAP_AFTER_SEND);
+  EXPECT_EQ(requests, (std::vector<std::string>{kGet, kPost}));
+  EXPECT_EQ(capture.counters().requests, 2u);
+}
+
+TEST_F(CaptureTest, GivesUpAStreamAtAHoleAndCountsIt) {
+  open(1, 0);
+  data(1, 0, kPost.substr(0, 20));
+  data(1, 30, kPost.substr(30));
+  data(1, static_cast<std::uint32_t>(kPost.size()), kGet);
+  EXPECT_TRUE(requests.empty());
+  EXPECT_EQ(ended, std::vector<std::uint64_t>{1});
+  EXPECT_EQ(capture.counters().broken_streams, 1u);
+  EXPECT_EQ(capture.counters().truncated_requests, 1u);
+}
+
+TEST_F(CaptureTest, DoesNotHandOnARequestCutOffByTheClient) {
+  open(1, 0);
+  data(1, 0, kPost.substr(0, kPost.size() - 1));
+  close(1, static_cast<std::uint32_t>(kPost.size() - 1));
+  EXPECT_TRUE(requests.empty());
+  EXPECT_EQ(capture.counters().truncated_requests, 1u);
+}
+
+TEST_F(CaptureTest, CountsAStreamThatIsNotHttpOnceAndIgnoresTheRest) {
+  open(1, 0);
+  data(1, 0, "*1\r\n$4\r\nPING\r\n");
+  data(1, 14, "*1\r\n$4\r\nPING\r\n");
+  EXPECT_TRUE(requests.empty());
+  EXPECT_EQ(capture.counters().unparsable_streams, 1u);
+  EXPECT_EQ(ended, std::vector<std::uint64_t>{1});
+}
+
+TEST_F(CaptureTest, JoinsAnOpenConnectionAtTheNextRequest) {
+  data(7, 5000, "rest of a body", TAP_JOIN);
+  data(7, 5014, kGet, TAP_AFTER_SEND);
+  EXPECT_EQ(requests, std::vector<std::string>{kGet});
+}
+
+TEST_F(CaptureTest, KeepsConnectionsApart) {
+  open(1, 0);
+  open(2, 0);
+  data(1, 0, kPost.substr(0, 10));
+  data(2, 0, kGet);
+  data(1, 10, kPost.substr(10));
+  EXPECT_EQ(requests, (std::vector<std::string>{kGet, kPost}));
+}
+
+}  // namespace
+}  // namespace gnomon::session

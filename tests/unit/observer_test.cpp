@@ -1,0 +1,99 @@
+#include "agent/session/observer.h"
+
+#include "gtest/gtest.h"
+
+namespace gnomon::session {
+namespace {
+
+using namespace std::chrono_literals;
+
+class TestClock final : public Clock {
+ public:
+  MonoTime now() const override { return MonoTime(at); }
+  WallTime wall_now() const override { return WallTime(at); }
+  Nanos at{0};
+};
+
+class ScriptedProbe final : public probe::Probe {
+ public:
+  absl::StatusOr<probe::Slot> take_slot() override { return 0; }
+  void release_slot(probe::Slot) override {}
+  absl::Status watch_listener(int, probe::Slot) override { return absl::OkStatus(); }
+  absl::Status watch_connection(int, probe::Slot, bool) override { return absl::OkStatus(); }
+  absl::Status unwatch(int) override { return absl::OkStatus(); }
+  absl::Status set_sampled_fraction(probe::Slot, Fraction) override { return absl::OkStatus(); }
+  absl::StatusOr<probe::Reading> read(probe::Slot slot) override { return readings[slot]; }
+  absl::StatusOr<std::size_t> poll(const probe::RecordSink&, Nanos) override { return 0; }
+  std::map<probe::Slot, probe::Reading> readings;
+};
+
+class ScriptedUsage final : public metrics::UsageReader {
+ public:
+  explicit ScriptedUsage(metrics::Usage& usage) : usage_(usage) {}
+  absl::StatusOr<metrics::Usage> read() override { return usage_; }
+  std::string source() const override { return "script"; }
+
+ private:
+  metrics::Usage& usage_;
+};
+
+class ObserverTest : public testing::Test {
+ protected:
+  TestClock clock;
+  ScriptedProbe probe;
+  metrics::Usage production_usage{.cpu = 5s}, shadow_usage;
+  Observer observer{probe,
+                    "s-1",
+                    clock,
+                    {1, std::make_unique<ScriptedUsage>(production_usage)},
+                    {2, std::make_unique<ScriptedUsage>(shadow_usage)}};
+
+  std::vector<telemetry::Sample> look(int block, bool settled, std::vector<replay::Reading> readings = {}) {
+    auto samples = observer.look(block, settled, {.requests = probe.readings[1].counter[PROBE_REQUESTS] / 2}, readings);
+    EXPECT_TRUE(samples.ok());
+    return *std::move(samples);
+  }
+};
+
+TEST_F(ObserverTest, ReportsOnlyWhatHappenedSinceTheLastLook) {
+  probe.readings[1].counter[PROBE_REQUESTS] = 100;
+  probe.readings[1].service_time.record(2ms, 100);
+  production_usage.cpu = 6s;
+  clock.at = 1s;
+  look(-1, false);
+  probe.readings[1].counter[PROBE_REQUESTS] = 130;
+  probe.readings[1].service_time.record(8ms, 30);
+  clock.at = 3s;
+  const auto samples = look(0, true);
+  ASSERT_EQ(samples.size(), 2u);
+  EXPECT_EQ(samples[0].role, telemetry::Role::kProduction);
+  EXPECT_EQ(samples[0].requests, 30u);
+  EXPECT_EQ(samples[0].service_time.count(), 30u);
+  EXPECT_GT(samples[0].service_time.quantile(0.01)->count(), Nanos(7ms).count());
+  EXPECT_EQ(samples[0].cpu, 0s);
+  EXPECT_EQ(samples[0].span, 2s);
+  EXPECT_EQ(samples[0].tap.requests, 15u);
+  EXPECT_EQ(observer.production_requests(), 130u);
+  EXPECT_EQ(observer.captured_requests(), 65u);
+}
+
+TEST_F(ObserverTest, CreditsALateAnswerToTheBlockItWasDueIn) {
+  const auto samples =
+      look(3, false,
+           {{.block = 2, .settled = true, .replayed = 0, .errors = 1}, {.block = 3, .settled = false, .replayed = 5}});
+  ASSERT_EQ(samples.size(), 3u);
+  EXPECT_EQ(samples[0].block, 2);
+  EXPECT_TRUE(samples[0].settled);
+  EXPECT_EQ(samples[0].replay_errors, 1u);
+  EXPECT_EQ(samples[0].span, 0s);
+  EXPECT_EQ(samples[2].block, 3);
+  EXPECT_EQ(samples[2].replayed, 5u);
+}
+
+TEST_F(ObserverTest, AShrinkingProcessAccountIsNotNegativeTime) {
+  production_usage.cpu = 1s;
+  EXPECT_EQ(look(-1, false)[0].cpu, 0s);
+}
+
+}  // namespace
+}  // namespace gnomon::session
