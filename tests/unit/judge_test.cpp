@@ -1,0 +1,218 @@
+#include "coordinator/judge/judge.h"
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+
+#include "gtest/gtest.h"
+
+namespace gnomon::judge {
+namespace {
+
+using std::chrono::milliseconds;
+
+// One simulated session: log-normal service around 2 ms whose level wanders from block to block, as real machines do.
+struct Simulation {
+  int pairs = 7;
+  int requests = 800;                                  // per block
+  double delay_ms = 0, stddev_ms = 0, error_rate = 0;  // injected in treatment
+  double excess_ms = 0;                                // treatment's response beyond the noise
+  double slow_down = 1;                                // treatment's service time
+  double shed = 0;                                     // share of treatment's requests that are shed
+  double throttled = 0;                                // share of treatment's span
+};
+
+void add_request(BlockData& block, const Simulation& simulation, double service_ms, std::mt19937_64& random) {
+  std::uniform_real_distribution<double> share(0, 1);
+  ++block.replayed;
+  if (block.treatment && (share(random) < simulation.error_rate || share(random) < simulation.shed)) {
+    ++block.replay_errors;
+    return;
+  }
+  double delay = 0;
+  if (block.treatment && simulation.stddev_ms > 0) {
+    std::normal_distribution<double> noise(simulation.delay_ms, simulation.stddev_ms);
+    do delay = noise(random);
+    while (delay < 0);
+  } else if (block.treatment) {
+    delay = simulation.delay_ms;
+  }
+  const double excess = block.treatment ? simulation.excess_ms : 0;
+  ++block.requests;
+  block.service_time.record(Nanos(std::llround(service_ms * 1e6)));
+  block.response_time.record(Nanos(std::llround((service_ms + delay + excess) * 1e6)));
+}
+
+std::vector<BlockData> simulate(const Simulation& simulation, std::uint64_t seed) {
+  std::mt19937_64 random(seed);
+  std::normal_distribution<double> wander(0, 0.05), body(0, 0.4);
+  std::vector<BlockData> blocks;
+  for (int pair = 0; pair < simulation.pairs; ++pair)
+    for (const bool treatment : {false, true}) {
+      BlockData block{.pair = pair, .treatment = treatment, .span = milliseconds(3000)};
+      const double level = std::log(2.0 * (treatment ? simulation.slow_down : 1)) + wander(random);
+      for (int i = 0; i < simulation.requests; ++i)
+        add_request(block, simulation, std::exp(level + body(random)), random);
+      block.cpu = milliseconds(400);
+      block.throttled = Nanos(treatment ? static_cast<Nanos::rep>(3e9 * simulation.throttled) : 0);
+      blocks.push_back(std::move(block));
+    }
+  return blocks;
+}
+
+const MetricVerdict& metric(const Verdict& verdict, const std::string& name) {
+  const auto found = std::find_if(verdict.metrics.begin(), verdict.metrics.end(),
+                                  [&](const MetricVerdict& one) { return one.metric == name; });
+  if (found == verdict.metrics.end()) throw std::out_of_range(name);
+  return *found;
+}
+
+Expectation seed_profile() {
+  return {.delay_mean = milliseconds(50), .delay_stddev = milliseconds(10), .error_rate = 0.01};
+}
+
+TEST(Judge, WithoutAnyDifferenceItRaisesNoMoreThanFivePercentFalseAlarms) {
+  // No tolerance for latency and errors but what is left of the interval: the hardest case for the judge.
+  const Tolerance none{.latency_relative = 0, .latency_absolute = Nanos(0), .error_rate = 0, .throttled_share = 0};
+  int alarms = 0, alarms_with_defaults = 0;
+  const int sessions = 400;
+  for (int i = 0; i < sessions; ++i) {
+    const auto blocks = simulate({.requests = 200}, 1000 + static_cast<std::uint64_t>(i));
+    alarms += metric(judge(blocks, {}, none), "response_time_p50").outcome == Outcome::kAnomaly;
+    alarms_with_defaults += judge(blocks, {}, {}).outcome == Outcome::kAnomaly;
+  }
+  RecordProperty("false_alarms_without_tolerance", alarms);
+  EXPECT_LE(alarms, sessions * 5 / 100);
+  EXPECT_GE(alarms, 1);  // a judge that can never alarm would pass the line above
+  EXPECT_LE(alarms_with_defaults, sessions / 100);
+}
+
+TEST(Judge, TheInjectedDelayAndErrorsOfTheProfileAreAsExpected) {
+  int as_expected = 0;
+  for (std::uint64_t seed = 0; seed < 40; ++seed) {
+    const Verdict verdict =
+        judge(simulate({.delay_ms = 50, .stddev_ms = 10, .error_rate = 0.01}, seed), seed_profile(), {});
+    const MetricVerdict& p50 = metric(verdict, "response_time_p50");
+    EXPECT_NEAR(p50.shift, 50e6, 2e6);
+    EXPECT_NEAR(p50.expected_shift, 50e6, 1e6);
+    EXPECT_EQ(p50.outcome, Outcome::kAsExpected) << p50.reason;
+    const MetricVerdict& errors = metric(verdict, "error_rate");
+    EXPECT_NEAR(errors.shift, 0.01, 0.006);
+    EXPECT_EQ(metric(verdict, "service_time_p50").expected_shift, 0);
+    EXPECT_NE(verdict.outcome, Outcome::kAnomaly) << verdict.summary;
+    as_expected += verdict.outcome == Outcome::kAsExpected;
+  }
+  EXPECT_GE(as_expected, 34);
+}
+
+TEST(Judge, TheTailIsExpectedFromControlConvolvedWithTheNoise) {
+  // Control is 2 ms exactly, so that the sum is the normal itself: p99 is mean + 2.326 standard deviations.
+  std::vector<BlockData> blocks;
+  for (int pair = 0; pair < 3; ++pair)
+    for (const bool treatment : {false, true}) {
+      BlockData block{.pair = pair, .treatment = treatment};
+      block.response_time.record(milliseconds(treatment ? 75 : 2), 1000);
+      blocks.push_back(block);
+    }
+  const Verdict verdict = judge(blocks, seed_profile(), {});
+  EXPECT_NEAR(metric(verdict, "response_time_p99").expected_shift, 73.26e6, 0.3e6);
+  EXPECT_NEAR(metric(verdict, "response_time_p50").expected_shift, 50e6, 0.3e6);
+}
+
+TEST(Judge, ANormalThatWouldGoBelowZeroIsTruncatedThere) {
+  std::vector<BlockData> blocks;
+  for (int pair = 0; pair < 3; ++pair)
+    for (const bool treatment : {false, true}) {
+      BlockData block{.pair = pair, .treatment = treatment};
+      block.response_time.record(Nanos(1000), 1000);
+      blocks.push_back(block);
+    }
+  const Verdict verdict = judge(blocks, {.delay_mean = Nanos(0), .delay_stddev = milliseconds(10)}, {});
+  // The median of a half-normal is 0.6745 standard deviations.
+  EXPECT_NEAR(metric(verdict, "response_time_p50").expected_shift, 6.745e6, 0.05e6);
+}
+
+TEST(Judge, AShiftBeyondTheInjectedOneIsAnAnomaly) {
+  const Verdict verdict =
+      judge(simulate({.delay_ms = 50, .stddev_ms = 10, .error_rate = 0.01, .excess_ms = 10}, 5), seed_profile(), {});
+  EXPECT_EQ(metric(verdict, "response_time_p50").outcome, Outcome::kAnomaly);
+  EXPECT_EQ(verdict.outcome, Outcome::kAnomaly);
+  EXPECT_NE(verdict.summary.find("response_time_p50"), std::string::npos) << verdict.summary;
+}
+
+TEST(Judge, NoiseThatWasNotDeliveredIsNotAPass) {
+  const Verdict verdict = judge(simulate({}, 5), seed_profile(), {});
+  EXPECT_EQ(metric(verdict, "response_time_p50").outcome, Outcome::kInconclusive);
+  EXPECT_EQ(verdict.outcome, Outcome::kInconclusive);
+}
+
+TEST(Judge, OverloadShowsInServiceTimeThrottlingAndErrors) {
+  const Verdict verdict = judge(simulate({.slow_down = 20, .shed = 0.2, .throttled = 0.6}, 11), {}, {});
+  EXPECT_EQ(metric(verdict, "service_time_p50").outcome, Outcome::kAnomaly);
+  EXPECT_EQ(metric(verdict, "service_time_p99").outcome, Outcome::kAnomaly);
+  EXPECT_EQ(metric(verdict, "throttled_share").outcome, Outcome::kAnomaly);
+  EXPECT_EQ(metric(verdict, "error_rate").outcome, Outcome::kAnomaly);
+  EXPECT_NEAR(metric(verdict, "throttled_share").shift, 0.6, 0.001);
+}
+
+TEST(Judge, CpuPerRequestIsReportedButNeverAnAnomaly) {
+  std::vector<BlockData> blocks = simulate({}, 3);
+  for (BlockData& block : blocks)
+    if (block.treatment) block.cpu *= 50;
+  const MetricVerdict cpu = metric(judge(blocks, {}, {}), "cpu_per_request");
+  EXPECT_EQ(cpu.outcome, Outcome::kAsExpected);
+  EXPECT_NEAR(cpu.shift, 49 * 400e6 / 800, 1);
+}
+
+TEST(Judge, FewPairsAreInconclusiveHoweverClearTheyLook) {
+  const Verdict verdict = judge(simulate({.pairs = 2, .slow_down = 20}, 3), {}, {});
+  for (const MetricVerdict& one : verdict.metrics) EXPECT_EQ(one.outcome, Outcome::kInconclusive) << one.metric;
+  EXPECT_EQ(verdict.outcome, Outcome::kInconclusive);
+}
+
+TEST(Judge, FewRequestsAreInconclusive) {
+  const Verdict verdict = judge(simulate({.requests = 50}, 3), {}, {});
+  EXPECT_EQ(metric(verdict, "response_time_p50").outcome, Outcome::kInconclusive);
+  EXPECT_EQ(metric(verdict, "error_rate").outcome, Outcome::kInconclusive);
+  EXPECT_EQ(verdict.outcome, Outcome::kInconclusive);
+}
+
+TEST(Judge, NoDataIsInconclusive) {
+  const Verdict verdict = judge({}, seed_profile(), {});
+  EXPECT_EQ(verdict.outcome, Outcome::kInconclusive);
+  EXPECT_EQ(verdict.metrics.size(), 7u);
+}
+
+TEST(Judge, APairThatMissesAHalfIsLeftOut) {
+  std::vector<BlockData> blocks = simulate({}, 3);
+  blocks.pop_back();
+  EXPECT_EQ(metric(judge(blocks, {}, {}), "response_time_p50").pairs, 6u);
+}
+
+TEST(Judge, PairsWithoutAnyVarianceAreJudgedByTheirShiftAlone) {
+  std::vector<BlockData> blocks;
+  for (int pair = 0; pair < 4; ++pair)
+    for (const bool treatment : {false, true}) {
+      BlockData block{
+          .pair = pair, .treatment = treatment, .replayed = 1000, .requests = 1000, .span = milliseconds(3000)};
+      block.response_time.record(milliseconds(2), 1000);
+      block.service_time.record(milliseconds(2), 1000);
+      blocks.push_back(block);
+    }
+  const Verdict verdict = judge(blocks, {}, {});
+  const MetricVerdict& p99 = metric(verdict, "response_time_p99");
+  EXPECT_EQ(p99.shift, 0);
+  EXPECT_EQ(p99.shift_low, p99.shift_high);
+  EXPECT_EQ(verdict.outcome, Outcome::kAsExpected) << verdict.summary;
+}
+
+TEST(Judge, AnErrorRateOverFewRequestsHasAtLeastTheBinomialsWidth) {
+  std::vector<BlockData> blocks = simulate({.pairs = 3, .requests = 110}, 3);
+  const MetricVerdict errors = metric(judge(blocks, {}, {}), "error_rate");
+  EXPECT_EQ(errors.shift, 0);
+  EXPECT_GT(errors.shift_high, 0.005);
+  EXPECT_EQ(errors.outcome, Outcome::kInconclusive) << errors.reason;
+}
+
+}  // namespace
+}  // namespace gnomon::judge
