@@ -1,0 +1,30 @@
+#pragma once
+// What header fields say about a message's framing, for requests and responses alike.
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace gnomon::protocol {
+
+struct Http1Fields {
+  std::optional<std::uint64_t> length;
+  bool transfer_encoding = false;  // there is a Transfer-Encoding field
+  bool chunked = false;            // … and its last coding is chunked
+  bool close = false, keep_alive = false, upgrade = false;
+
+  // Takes in one field line, without its line end. False: malformed (name, space before the colon, obs-fold, control
+  // bytes), or its length or coding is not certain (differing or bad lengths, chunked applied twice).
+  bool add(std::string_view line);
+};
+
+// RFC 9110 token: a method or field name.
+bool is_http1_token(std::string_view text);
+
+// The size on a chunk's first line, extensions passed over. Nullopt: not exactly hexadecimal digits, or above 2^63.
+std::optional<std::uint64_t> parse_http1_chunk_size(std::string_view line);
+
+// "HTTP/1.x": x, else -1.
+int http1_minor_version(std::string_view text);
+
+}  // namespace gnomon::protocol
