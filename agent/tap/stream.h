@@ -1,5 +1,6 @@
 #pragma once
-// From ring records to bytes in order: one TCP byte stream per sampled connection, each byte once, never past a hole. Pure.
+// From ring records to bytes in order: one TCP byte stream per sampled connection, each byte once, never past a hole.
+// Pure.
 
 #include <cstddef>
 #include <cstdint>
@@ -25,8 +26,8 @@ class StreamSink {
   virtual void close(std::uint64_t conn_id, MonoTime at, StreamEnd end) = 0;
 };
 
-// Repeats (MSG_PEEK) are dropped, a gap ends the stream as broken and counts it; records of a connection whose start was
-// missed are ignored until it closes. Memory is one small entry per open sampled connection.
+// Repeats (MSG_PEEK) are dropped, a gap ends the stream as broken and counts it; records of a connection whose start
+// was missed are ignored until it closes. Memory is one small entry per open sampled connection.
 class StreamAssembler {
  public:
   explicit StreamAssembler(StreamSink& sink) : sink_(sink) {}
@@ -38,7 +39,13 @@ class StreamAssembler {
   struct Stream {
     std::uint32_t next_seq = 0;
     bool broken = false;
+    bool after_send = false;  // the service has sent since the last bytes handed on
   };
+  void open(const tap_record& header, MonoTime at);
+  void data(const tap_record& header, MonoTime at, std::span<const std::byte> payload);
+  void close(const tap_record& header, MonoTime at);
+  void break_stream(std::uint64_t conn_id, Stream& stream, MonoTime at);
+
   StreamSink& sink_;
   std::unordered_map<std::uint64_t, Stream> streams_;
   std::uint64_t broken_streams_ = 0;

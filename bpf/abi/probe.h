@@ -15,31 +15,34 @@ enum {
 enum {
 	SOCKET_SAMPLED = 1 << 0,   /* its received bytes are copied to the ring */
 	SOCKET_DICED = 1 << 1,     /* the sampling dice was thrown */
-	SOCKET_BROKEN = 1 << 2,    /* a record was lost: nothing more of it is copied */
+	SOCKET_BROKEN = 1 << 2,    /* bytes were lost: nothing more of it is copied */
 	SOCKET_JOINED = 1 << 3,    /* was open before the probe: its stream starts in the middle */
 	SOCKET_LISTENER = 1 << 4,
+	SOCKET_OPENED = 1 << 5,    /* its TAP_OPEN was sent, or counted as lost */
 };
 
 /* Socket storage (BPF_MAP_TYPE_SK_STORAGE, cloned from a listener to the connections it accepts). */
 struct probe_socket {
-	__u32 slot;        /* which instance, index into the per-slot maps */
-	__u32 flags;
-	__u64 conn_id;     /* socket cookie; 0 until the first event */
+	__u16 slot;        /* which instance, index into the per-slot maps */
+	__u16 flags;
+	__u32 generation;  /* of the slot when it was taken: a released slot's sockets are ignored */
+	__u64 conn_id;     /* socket cookie; 0 unless the connection is sampled */
 	__u64 request_ns;  /* when the kernel had queued the first byte not yet answered; 0: none waits */
 	__u32 sends;       /* sends since the last record, saturating: lets the reader see message boundaries */
-	__u32 next_seq;    /* TCP sequence number after the last byte copied to the ring */
+	__u32 next_seq;    /* TCP sequence number after the last byte that the tap has seen */
 };
 ABI_ASSERT(sizeof(struct probe_socket) == 32);
 
 enum tap_record_type {
 	TAP_OPEN = 1,   /* a sampled connection was established: seq is its first byte's number */
 	TAP_DATA = 2,   /* len bytes from seq on follow the header */
-	TAP_CLOSE = 3,  /* closed: seq is the number after the last byte the service took */
+	TAP_CLOSE = 3,  /* closed: seq is the number after the last byte the service took, a FIN not counted */
 };
 
 enum {
 	TAP_AFTER_SEND = 1 << 0, /* the service has sent something since the connection's last record */
 	TAP_JOIN = 1 << 1,       /* first record of a connection that was open before the probe */
+	TAP_BROKEN = 1 << 2,     /* of a TAP_CLOSE: bytes or the TAP_OPEN of this connection were lost */
 };
 
 /* Header of a ring record. A gap between records' sequence numbers is a hole, an overlap a repeat (MSG_PEEK). */
@@ -51,7 +54,8 @@ struct tap_record {
 	__u32 slot;
 	__u32 seq;
 	__u32 len;       /* payload bytes that follow; the record itself may be longer (size classes) */
-	__u32 pad[3];
+	__u32 generation; /* of the slot */
+	__u32 pad[2];
 };
 ABI_ASSERT(sizeof(struct tap_record) == 48);
 
@@ -59,16 +63,19 @@ ABI_ASSERT(sizeof(struct tap_record) == 48);
 enum probe_counter {
 	PROBE_CONNECTIONS,       /* connections established on the slot's listeners */
 	PROBE_SAMPLED,           /* of these, how many the dice chose (joined ones included) */
-	PROBE_BYTES,             /* payload bytes the service read on sampled connections */
+	/* Payload bytes the service read on sampled connections, each once: those in records, and the three kinds that
+	 * are not (PROBE_RING_FULL_BYTES + PROBE_UNREADABLE + PROBE_SKIPPED_BYTES). */
+	PROBE_BYTES,
 	PROBE_RECORDS,           /* records submitted */
 	PROBE_RING_FULL,         /* records lost to a full ring */
 	PROBE_RING_FULL_BYTES,   /* payload bytes in them */
-	PROBE_UNREADABLE,        /* bytes that could not be copied from the packet */
-	PROBE_PEEKED,            /* reads before the stream's position, skipped */
+	PROBE_UNREADABLE,        /* bytes that could not be copied from the packet, or were taken past the tap (splice) */
+	PROBE_PEEKED,            /* packets read that held nothing new (MSG_PEEK, or the read after it), skipped */
 	PROBE_REQUESTS,          /* responses begun: a request was waiting and the service sent */
 	PROBE_STATUS_ERROR,      /* of these, HTTP status 500 to 599 */
 	PROBE_STATUS_UNKNOWN,    /* of these, no readable HTTP status line (other protocol, or a page not present) */
-	PROBE_SENT,              /* sends on watched sockets */
+	PROBE_SENT,              /* sends on watched sockets, in the kernel's pieces: a large one counts more than once */
+	PROBE_SKIPPED_BYTES,     /* bytes read on a sampled connection after its stream was broken */
 	PROBE_COUNTERS,
 };
 
@@ -87,5 +94,7 @@ ABI_ASSERT(sizeof(struct probe_histogram) == 16 + 8 * HISTOGRAM_BUCKETS);
 /* Written by the agent at any time; one element per slot. */
 struct probe_control {
 	__u64 sample_threshold; /* a connection is sampled if a random u32 is below it: 0 none, 2^32 all */
+	__u32 generation;       /* another number each time the slot is taken; 0: released */
+	__u32 pad;
 };
-ABI_ASSERT(sizeof(struct probe_control) == 8);
+ABI_ASSERT(sizeof(struct probe_control) == 16);

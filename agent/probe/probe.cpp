@@ -1,0 +1,309 @@
+#include "agent/probe/probe.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <cmath>
+#include <vector>
+
+#include "agent/probe/kernel_log.h"
+#include "bpf/probe.skel.h"
+#include "common/status.h"
+
+namespace gnomon::probe {
+namespace {
+
+constexpr char kBtf[] = "/sys/kernel/btf/vmlinux";
+constexpr Nanos kPollInterval = std::chrono::milliseconds(10);  // how often an idle reader looks: see PROBE_WAKE_BYTES
+
+struct SkeletonDeleter {
+  void operator()(probe_bpf* skeleton) const { probe_bpf::destroy(skeleton); }
+};
+using SkeletonPtr = std::unique_ptr<probe_bpf, SkeletonDeleter>;
+
+struct RingDeleter {
+  void operator()(ring_buffer* ring) const { ring_buffer__free(ring); }
+};
+using RingPtr = std::unique_ptr<ring_buffer, RingDeleter>;
+
+// Where the kernel reports that a watched socket sends.
+enum class SendHook { kSendmsgLocked, kSendLength };
+
+absl::Status load_error(int error, const KernelLog& log) {
+  if (error == EPERM) {  // EACCES would be the verifier's
+    return absl::PermissionDeniedError(fmt::format(
+        "probe: the kernel refused to load BPF programs (errno {}); run as root, or with CAP_BPF, CAP_PERFMON and "
+        "CAP_NET_ADMIN; libbpf: {}",
+        error, log.tail()));
+  }
+  return absl::FailedPreconditionError(fmt::format(
+      "probe: loading failed (errno {}); Linux 6.11 or newer is needed, see docs/kernel-support.md; libbpf: {}", error,
+      log.tail()));
+}
+
+// Opens and loads the skeleton with one of the send hooks. On failure returns null and sets `*error` to the errno
+// value.
+SkeletonPtr load_skeleton(const Options& options, SendHook hook, int* error) {
+  SkeletonPtr skeleton(probe_bpf::open());
+  if (!skeleton) {
+    *error = errno;
+    return nullptr;
+  }
+  bpf_program__set_autoload(skeleton->progs.lat_send, hook == SendHook::kSendmsgLocked);
+  bpf_program__set_autoload(skeleton->progs.lat_sent, hook == SendHook::kSendLength);
+  const auto ring_bytes = static_cast<std::uint32_t>(options.ring.value);
+  skeleton->rodata->ring_bytes = ring_bytes;
+  skeleton->rodata->wake_bytes = std::min<std::uint32_t>(PROBE_WAKE_BYTES, ring_bytes / 4);
+  int result = bpf_map__set_max_entries(skeleton->maps.ring, ring_bytes);
+  if (result == 0) result = probe_bpf::load(skeleton.get());
+  if (result == 0) result = probe_bpf::attach(skeleton.get());
+  if (result != 0) {
+    *error = -result;
+    return nullptr;
+  }
+  return skeleton;
+}
+
+absl::Status check_options(const Options& options) {
+  const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  const std::uint64_t ring = options.ring.value;
+  if (std::has_single_bit(ring) && ring >= page && ring <= (1u << 30)) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      fmt::format("probe: ring of {} bytes; allowed: a power of two from {} to {}", ring, page, 1u << 30));
+}
+
+// The value of an integer socket option at SOL_SOCKET.
+absl::StatusOr<int> socket_option(int fd, int name) {
+  int value = 0;
+  socklen_t size = sizeof(value);
+  if (::getsockopt(fd, SOL_SOCKET, name, &value, &size) != 0) {
+    return errno_status(fmt::format("probe: descriptor {} is not a socket that can be watched", fd));
+  }
+  return value;
+}
+
+absl::Status check_socket(int fd, bool listener) {
+  ASSIGN_OR_RETURN(const int protocol, socket_option(fd, SO_PROTOCOL));
+  if (protocol != IPPROTO_TCP) {
+    return absl::InvalidArgumentError(fmt::format("probe: descriptor {} is not a TCP socket", fd));
+  }
+  ASSIGN_OR_RETURN(const int listening, socket_option(fd, SO_ACCEPTCONN));
+  if ((listening != 0) != listener) {
+    return absl::InvalidArgumentError(
+        fmt::format("probe: descriptor {} is {} listening socket", fd, listener ? "not a" : "a"));
+  }
+  return absl::OkStatus();
+}
+
+class KernelProbe final : public Probe {
+ public:
+  explicit KernelProbe(SkeletonPtr skeleton) : skeleton_(std::move(skeleton)), cpus_(libbpf_num_possible_cpus()) {}
+
+  absl::Status open_ring() {
+    ring_.reset(ring_buffer__new(bpf_map__fd(skeleton_->maps.ring), &KernelProbe::on_record, this, nullptr));
+    return ring_ ? absl::OkStatus() : errno_status("probe: cannot map the ring buffer");
+  }
+
+  absl::StatusOr<Slot> take_slot() override;
+  void release_slot(Slot slot) override;
+  absl::Status watch_listener(int fd, Slot slot) override;
+  absl::Status watch_connection(int fd, Slot slot, bool sampled) override;
+  absl::Status unwatch(int fd) override;
+  absl::Status set_sampled_fraction(Slot slot, Fraction fraction) override;
+  absl::StatusOr<Reading> read(Slot slot) override;
+  absl::StatusOr<std::size_t> poll(const RecordSink& sink, Nanos timeout) override;
+
+ private:
+  // Raw sums over all CPUs since the probe was loaded.
+  struct Totals {
+    probe_counters counters{};
+    probe_histogram histogram{};
+  };
+
+  static int on_record(void* context, void* data, std::size_t size) noexcept;
+  absl::Status check_taken(Slot slot) const;
+  absl::Status write_control(Slot slot, const probe_control& control);
+  absl::Status mark(int fd, Slot slot, std::uint16_t flags);
+  absl::StatusOr<Totals> totals(Slot slot) const;
+
+  SkeletonPtr skeleton_;
+  RingPtr ring_;
+  int cpus_;
+  std::uint32_t last_generation_ = 0;
+  // 0: free. Read by the polling thread, to drop what released slots left in the ring.
+  std::array<std::atomic<std::uint32_t>, PROBE_SLOTS> generation_{};
+  std::array<std::unique_ptr<Totals>, PROBE_SLOTS> baseline_;
+  // Of the poll() under way.
+  const RecordSink* sink_ = nullptr;
+  std::size_t handed_over_ = 0;
+};
+
+absl::Status KernelProbe::check_taken(Slot slot) const {
+  if (slot < PROBE_SLOTS && generation_[slot] != 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(fmt::format("probe: slot {} is not taken", slot));
+}
+
+absl::Status KernelProbe::write_control(Slot slot, const probe_control& control) {
+  const int result = bpf_map_update_elem(bpf_map__fd(skeleton_->maps.controls), &slot, &control, BPF_ANY);
+  return result == 0 ? absl::OkStatus() : errno_status(-result, "probe: cannot set a slot's control");
+}
+
+absl::StatusOr<Slot> KernelProbe::take_slot() {
+  const auto free = std::find(generation_.begin(), generation_.end(), 0u);
+  if (free == generation_.end()) {
+    return absl::ResourceExhaustedError(
+        fmt::format("probe: all {} slots are taken; end a session of this node first", PROBE_SLOTS + 0));
+  }
+  const auto slot = static_cast<Slot>(free - generation_.begin());
+  ASSIGN_OR_RETURN(const Totals now, totals(slot));
+  const std::uint32_t generation = last_generation_ + 1;
+  RETURN_IF_ERROR(write_control(slot, {.sample_threshold = 0, .generation = generation, .pad = 0}));
+  baseline_[slot] = std::make_unique<Totals>(now);
+  last_generation_ = generation;
+  *free = generation;
+  return slot;
+}
+
+void KernelProbe::release_slot(Slot slot) {
+  if (!check_taken(slot).ok()) return;
+  generation_[slot] = 0;
+  baseline_[slot].reset();
+  // Cannot fail: the map is an array and the slot one of its elements.
+  write_control(slot, {.sample_threshold = 0, .generation = 0, .pad = 0}).IgnoreError();
+}
+
+absl::Status KernelProbe::mark(int fd, Slot slot, std::uint16_t flags) {
+  RETURN_IF_ERROR(check_taken(slot));
+  RETURN_IF_ERROR(check_socket(fd, (flags & SOCKET_LISTENER) != 0));
+  const int map = bpf_map__fd(skeleton_->maps.sockets);
+  probe_socket value{};
+  if (bpf_map_lookup_elem(map, &fd, &value) == 0 && value.slot != slot &&
+      value.generation == generation_[value.slot % PROBE_SLOTS]) {
+    return absl::AlreadyExistsError(fmt::format("probe: this socket is watched already, for slot {}", value.slot));
+  }
+  value = {};
+  value.slot = static_cast<std::uint16_t>(slot);
+  value.flags = flags;
+  value.generation = generation_[slot];
+  if ((flags & SOCKET_SAMPLED) != 0) {
+    socklen_t size = sizeof(value.conn_id);
+    if (::getsockopt(fd, SOL_SOCKET, SO_COOKIE, &value.conn_id, &size) != 0) {
+      return errno_status(fmt::format("probe: cannot identify socket {}", fd));
+    }
+  }
+  const int result = bpf_map_update_elem(map, &fd, &value, BPF_ANY);
+  return result == 0 ? absl::OkStatus() : errno_status(-result, fmt::format("probe: cannot mark socket {}", fd));
+}
+
+absl::Status KernelProbe::watch_listener(int fd, Slot slot) {
+  return mark(fd, slot, SOCKET_LISTENER);
+}
+
+absl::Status KernelProbe::watch_connection(int fd, Slot slot, bool sampled) {
+  return mark(fd, slot, SOCKET_JOINED | SOCKET_DICED | (sampled ? SOCKET_SAMPLED : 0));
+}
+
+absl::Status KernelProbe::unwatch(int fd) {
+  const int result = bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.sockets), &fd);
+  if (result == 0 || result == -ENOENT) return absl::OkStatus();
+  return errno_status(-result, fmt::format("probe: cannot unmark socket {}", fd));
+}
+
+absl::Status KernelProbe::set_sampled_fraction(Slot slot, Fraction fraction) {
+  RETURN_IF_ERROR(check_taken(slot));
+  if (!(fraction.value >= 0 && fraction.value <= 1)) {
+    return absl::InvalidArgumentError(fmt::format("probe: sampled fraction {}; allowed: from 0 to 1", fraction.value));
+  }
+  probe_control control{};
+  control.sample_threshold = static_cast<std::uint64_t>(std::llround(std::ldexp(fraction.value, 32)));
+  control.generation = generation_[slot];
+  return write_control(slot, control);
+}
+
+absl::StatusOr<KernelProbe::Totals> KernelProbe::totals(Slot slot) const {
+  std::vector<probe_counters> counters(static_cast<std::size_t>(cpus_));
+  std::vector<probe_histogram> histograms(static_cast<std::size_t>(cpus_));
+  int result = bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.counters), &slot, counters.data());
+  if (result == 0) result = bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.histograms), &slot, histograms.data());
+  if (result != 0) return errno_status(-result, "probe: cannot read a slot's counters");
+  Totals sum;
+  for (const probe_counters& cpu : counters) {
+    for (std::size_t i = 0; i < PROBE_COUNTERS; ++i) sum.counters.value[i] += cpu.value[i];
+  }
+  for (const probe_histogram& cpu : histograms) {
+    sum.histogram.count += cpu.count;
+    sum.histogram.sum_ns += cpu.sum_ns;
+    for (std::size_t i = 0; i < HISTOGRAM_BUCKETS; ++i) sum.histogram.bucket[i] += cpu.bucket[i];
+  }
+  return sum;
+}
+
+absl::StatusOr<Reading> KernelProbe::read(Slot slot) {
+  RETURN_IF_ERROR(check_taken(slot));
+  ASSIGN_OR_RETURN(const Totals now, totals(slot));
+  const Totals& then = *baseline_[slot];
+  Reading reading;
+  for (std::size_t i = 0; i < PROBE_COUNTERS; ++i) {
+    reading.counter[i] = now.counters.value[i] - then.counters.value[i];
+  }
+  for (std::uint32_t i = 0; i < HISTOGRAM_BUCKETS; ++i) {
+    reading.service_time.add_bucket(i, now.histogram.bucket[i] - then.histogram.bucket[i]);
+  }
+  reading.service_time.add_sum(Nanos(static_cast<Nanos::rep>(now.histogram.sum_ns - then.histogram.sum_ns)));
+  return reading;
+}
+
+int KernelProbe::on_record(void* context, void* data, std::size_t size) noexcept {
+  auto& self = *static_cast<KernelProbe*>(context);
+  const auto& header = *static_cast<const tap_record*>(data);
+  if (size < sizeof(header) || header.len > size - sizeof(header) || header.slot >= PROBE_SLOTS) return -EBADMSG;
+  if (header.generation != self.generation_[header.slot]) return 0;
+  (*self.sink_)(header, {static_cast<const std::byte*>(data) + sizeof(header), header.len});
+  ++self.handed_over_;
+  return 0;
+}
+
+absl::StatusOr<std::size_t> KernelProbe::poll(const RecordSink& sink, Nanos timeout) {
+  sink_ = &sink;
+  handed_over_ = 0;
+  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  while (true) {
+    // Both return the number of records consumed, stale ones included, or a negative errno value.
+    int result = ring_buffer__consume(ring_.get());
+    if (result < 0) return errno_status(-result, "probe: reading the ring failed");
+    const Nanos left = deadline - std::chrono::steady_clock::now();
+    if (handed_over_ > 0 || left <= Nanos(0)) return handed_over_;
+    const auto wait = std::chrono::ceil<std::chrono::milliseconds>(std::min(left, kPollInterval));
+    result = ring_buffer__poll(ring_.get(), static_cast<int>(wait.count()));
+    if (result < 0 && result != -EINTR) return errno_status(-result, "probe: waiting for the ring failed");
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Probe>> Probe::load(const Options& options) {
+  RETURN_IF_ERROR(check_options(options));
+  if (::access(kBtf, R_OK) != 0) {
+    return absl::FailedPreconditionError(
+        fmt::format("probe: cannot read {}; Gnomon needs a kernel built with CONFIG_DEBUG_INFO_BTF=y", kBtf));
+  }
+  KernelLog log;
+  int error = 0;
+  SkeletonPtr skeleton = load_skeleton(options, SendHook::kSendmsgLocked, &error);
+  if (!skeleton && error != EPERM) {
+    skeleton = load_skeleton(options, SendHook::kSendLength, &error);
+  }
+  if (!skeleton) return load_error(error, log);
+  auto probe = std::make_unique<KernelProbe>(std::move(skeleton));
+  RETURN_IF_ERROR(probe->open_ring());
+  return probe;
+}
+
+}  // namespace gnomon::probe

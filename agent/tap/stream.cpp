@@ -1,0 +1,73 @@
+#include "agent/tap/stream.h"
+
+namespace gnomon::tap {
+
+void StreamAssembler::record(const tap_record& header, std::span<const std::byte> payload) {
+  const MonoTime at = mono_from_ns(header.ts_ns);
+  switch (header.type) {
+    case TAP_OPEN:
+      open(header, at);
+      break;
+    case TAP_DATA:
+      data(header, at, payload);
+      break;
+    case TAP_CLOSE:
+      close(header, at);
+      break;
+  }
+}
+
+void StreamAssembler::open(const tap_record& header, MonoTime at) {
+  const auto [position, inserted] = streams_.try_emplace(header.conn_id);
+  if (!inserted && !position->second.broken) {  // its close was lost: how the former stream ended is not known
+    break_stream(header.conn_id, position->second, at);
+  }
+  position->second = Stream{.next_seq = header.seq};
+  sink_.open(header.conn_id, at, (header.flags & TAP_JOIN) != 0);
+}
+
+void StreamAssembler::data(const tap_record& header, MonoTime at, std::span<const std::byte> payload) {
+  const auto position = streams_.find(header.conn_id);
+  if (position == streams_.end() || position->second.broken) return;
+  Stream& stream = position->second;
+  stream.after_send = stream.after_send || (header.flags & TAP_AFTER_SEND) != 0;
+  // The difference of sequence numbers, signed: right across the wrap at 2^32.
+  const auto ahead = static_cast<std::int32_t>(header.seq - stream.next_seq);
+  if (ahead > 0) {
+    break_stream(header.conn_id, stream, at);
+    return;
+  }
+  const auto seen = static_cast<std::size_t>(-static_cast<std::int64_t>(ahead));
+  if (seen >= payload.size()) return;
+  payload = payload.subspan(seen);
+  stream.next_seq += static_cast<std::uint32_t>(payload.size());
+  const bool after_send = stream.after_send;
+  stream.after_send = false;
+  sink_.bytes(header.conn_id, at, payload, after_send);
+}
+
+void StreamAssembler::close(const tap_record& header, MonoTime at) {
+  const auto position = streams_.find(header.conn_id);
+  if (position == streams_.end()) {
+    if ((header.flags & TAP_BROKEN) != 0) ++broken_streams_;  // its open was lost: no one has heard of it
+    return;
+  }
+  Stream& stream = position->second;
+  if (!stream.broken) {
+    const auto ahead = static_cast<std::int32_t>(header.seq - stream.next_seq);
+    if (ahead > 0 || (header.flags & TAP_BROKEN) != 0) {
+      break_stream(header.conn_id, stream, at);
+    } else {  // behind: the service had peeked at bytes that it never took
+      sink_.close(header.conn_id, at, StreamEnd::kClosed);
+    }
+  }
+  streams_.erase(position);
+}
+
+void StreamAssembler::break_stream(std::uint64_t conn_id, Stream& stream, MonoTime at) {
+  stream.broken = true;
+  ++broken_streams_;
+  sink_.close(conn_id, at, StreamEnd::kBroken);
+}
+
+}  // namespace gnomon::tap

@@ -1,0 +1,60 @@
+#pragma once
+/* The few kernel structs that the programs read, with only the fields they read. The loader finds each field's place in the
+ * running kernel by its name (CO-RE), also inside anonymous structs and unions, so order and gaps do not matter here.
+ * Constants and helper types come from <linux/bpf.h>. */
+#include <linux/types.h>
+#include <linux/bpf.h>
+#include <stdbool.h>
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct sock_common {
+	unsigned long skc_flags; /* bits numbered by enum sock_flags */
+};
+
+enum sock_flags {
+	SOCK_DONE = 1, /* the peer's FIN has arrived */
+};
+
+struct sock {
+	struct sock_common __sk_common;
+};
+
+struct tcp_sock {
+	__u32 copied_seq; /* first byte the application has not taken */
+	__u32 rcv_nxt;    /* first number not received; a received FIN has one */
+};
+
+struct tcp_skb_cb {
+	__u32 seq; /* of the packet's first payload byte */
+};
+
+struct sk_buff {
+	struct sock *sk;
+	char cb[48]; /* tcp_skb_cb while TCP holds the packet */
+};
+
+struct iovec {
+	void *iov_base;
+	__u64 iov_len;
+};
+
+enum iter_type {
+	ITER_UBUF,
+	ITER_IOVEC,
+};
+
+struct iov_iter {
+	__u8 iter_type;
+	__u64 iov_offset;
+	const struct iovec *__iov;
+	void *ubuf;
+	__u64 count;
+	unsigned long nr_segs;
+};
+
+struct msghdr {
+	struct iov_iter msg_iter;
+};
+
+#pragma clang attribute pop

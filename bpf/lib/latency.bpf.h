@@ -1,0 +1,107 @@
+#pragma once
+/* Service time, and what the first bytes of a response say about it. */
+#include "lib/socket.bpf.h"
+
+enum {
+	STATUS_LINE_BYTES = 12, /* "HTTP/1.1 200" */
+	STATUS_SEGMENTS = 6,    /* some servers hand the kernel each word of the line by itself */
+	STATUS_UNKNOWN = 0,
+};
+
+/* The status of an HTTP/1.x status line, 100 to 999, or STATUS_UNKNOWN. */
+static __always_inline __u32 parse_status(const char *line)
+{
+	__u32 status = 0;
+
+	if (line[0] != 'H' || line[1] != 'T' || line[2] != 'T' || line[3] != 'P' || line[4] != '/' || line[5] != '1' ||
+	    line[6] != '.' || line[8] != ' ')
+		return STATUS_UNKNOWN;
+#pragma unroll
+	for (int i = 9; i < STATUS_LINE_BYTES; i++) {
+		if (line[i] < '0' || line[i] > '9')
+			return STATUS_UNKNOWN;
+		status = status * 10 + (line[i] - '0');
+	}
+	return status >= 100 ? status : STATUS_UNKNOWN;
+}
+
+/* Gathers the first bytes of an iovec array in user memory. Returns false if they are too few or not present. */
+static __always_inline bool gather(const struct iovec *segments, __u64 skip, __u64 n_segments, char *line)
+{
+	__u64 have = 0;
+
+	for (__u32 i = 0; i < STATUS_SEGMENTS; i++) {
+		struct iovec segment;
+		__u64 n;
+
+		if (i >= n_segments || bpf_probe_read_kernel(&segment, sizeof(segment), segments + i))
+			return false;
+		n = segment.iov_len - skip;
+		if (n > STATUS_LINE_BYTES)
+			n = STATUS_LINE_BYTES;
+		/* Masks bound both for the verifier, which does not keep the relation between them; `line` has room for
+		 * the largest sum. */
+		asm volatile("" : "+r"(n), "+r"(have));
+		have &= 15;
+		n &= 15;
+		if (n && bpf_probe_read_user(line + have, n, segment.iov_base + skip))
+			return false;
+		skip = 0;
+		have += n;
+		if (have >= STATUS_LINE_BYTES)
+			return true;
+	}
+	return false;
+}
+
+/* Status of the response that begins with `msg`. STATUS_UNKNOWN also if its page is not present (nothing is faulted in)
+ * or it is not in plain user memory (sendfile, kTLS, registered buffers). */
+static __always_inline __u32 status_of(struct msghdr *msg)
+{
+	char line[32] = {};
+	__u8 type = msg->msg_iter.iter_type;
+	__u64 skip = msg->msg_iter.iov_offset;
+
+	if (type == bpf_core_enum_value(enum iter_type, ITER_UBUF)) {
+		if (msg->msg_iter.count < STATUS_LINE_BYTES ||
+		    bpf_probe_read_user(line, STATUS_LINE_BYTES, msg->msg_iter.ubuf + skip))
+			return STATUS_UNKNOWN;
+	} else if (type == bpf_core_enum_value(enum iter_type, ITER_IOVEC)) {
+		if (!gather(msg->msg_iter.__iov, skip, msg->msg_iter.nr_segs, line))
+			return STATUS_UNKNOWN;
+	} else {
+		return STATUS_UNKNOWN;
+	}
+	return parse_status(line);
+}
+
+static __always_inline void observe(const struct probe_socket *mark, __u64 ns)
+{
+	__u32 slot = mark->slot, bucket = histogram_bucket(ns);
+	struct probe_histogram *histogram = bpf_map_lookup_elem(&histograms, &slot);
+
+	if (!histogram || bucket >= HISTOGRAM_BUCKETS)
+		return;
+	histogram->count++;
+	histogram->sum_ns += ns;
+	histogram->bucket[bucket]++;
+}
+
+/* The service has sent. `status`: of an HTTP response, if one begins here. An interim response (1xx, but for 101, after
+ * which the connection is another protocol's) does not answer the request. */
+static __always_inline void response(struct probe_socket *mark, __u32 status)
+{
+	if (status >= 100 && status < 200 && status != 101)
+		return;
+	if (mark->sends != ~0U)
+		mark->sends++;
+	if (!mark->request_ns)
+		return;
+	observe(mark, bpf_ktime_get_ns() - mark->request_ns);
+	mark->request_ns = 0;
+	count(mark, PROBE_REQUESTS, 1);
+	if (status == STATUS_UNKNOWN)
+		count(mark, PROBE_STATUS_UNKNOWN, 1);
+	else if (status >= 500 && status < 600)
+		count(mark, PROBE_STATUS_ERROR, 1);
+}

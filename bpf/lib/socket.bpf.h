@@ -1,0 +1,46 @@
+#pragma once
+/* What every hook asks first: is this socket watched, does its slot still stand, what waits on it. */
+#include "kernel_types.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+
+#include "lib/maps.bpf.h"
+
+/* A watched socket's mark, or null: the end of the road for every other socket of the machine. */
+static __always_inline struct probe_socket *watched(struct sock *sk)
+{
+	return bpf_sk_storage_get(&sockets, sk, 0, 0);
+}
+
+/* The control of the socket's slot; null if that slot was released since the socket was marked. */
+static __always_inline struct probe_control *live_control(const struct probe_socket *mark)
+{
+	__u32 slot = mark->slot;
+	struct probe_control *control = bpf_map_lookup_elem(&controls, &slot);
+
+	if (!control || control->generation != mark->generation)
+		return NULL;
+	return control;
+}
+
+static __always_inline void count(const struct probe_socket *mark, enum probe_counter counter, __u64 n)
+{
+	__u32 slot = mark->slot;
+	struct probe_counters *cpu = bpf_map_lookup_elem(&counters, &slot);
+
+	if (cpu)
+		cpu->value[counter] += n;
+}
+
+static __always_inline bool fin_received(struct sock *sk)
+{
+	return sk->__sk_common.skc_flags & (1UL << bpf_core_enum_value(enum sock_flags, SOCK_DONE));
+}
+
+/* Payload bytes that the service has not taken yet. A FIN takes a sequence number and is not one of them. */
+static __always_inline __u32 bytes_waiting(struct sock *sk, struct tcp_sock *tcp)
+{
+	__u32 waiting = tcp->rcv_nxt - tcp->copied_seq;
+
+	return waiting && fin_received(sk) ? waiting - 1 : waiting;
+}

@@ -1,0 +1,213 @@
+#pragma once
+/* From a read of a sampled connection to records in the ring. All hooks of one socket run under its lock, so its mark needs
+ * no lock of its own. Every function that loses something counts it and breaks the stream: its TAP_CLOSE says so. */
+#include "lib/socket.bpf.h"
+
+/* Set by the agent before loading. */
+const volatile __u32 ring_bytes = 0;
+const volatile __u32 wake_bytes = 0; /* ring fill beyond which the reader is woken */
+
+/* Since Linux 6.4; for tp_btf programs since 6.11. */
+extern int bpf_dynptr_from_skb(struct __sk_buff *skb, __u64 flags, struct bpf_dynptr *ptr) __ksym;
+
+/* Since Linux 6.2: reads fields through a pointer that the verifier knows as another type, at no cost. */
+extern void *bpf_rdonly_cast(const void *object, __u32 btf_id) __ksym;
+#define CAST(type, object) ((type *)bpf_rdonly_cast(object, bpf_core_type_id_kernel(type)))
+
+/* One read of one packet, as it is cut into records. */
+struct tap_cut {
+	struct bpf_dynptr packet;
+	struct probe_socket *mark;
+	__u64 ts_ns;
+	__u32 offset; /* in the packet, of the next byte to copy */
+	__u32 left;
+};
+
+/* A wake-up costs the service more than the copy (an IPI, often a context switch): below the threshold the reader polls. */
+static __always_inline __u64 wake_flag(void)
+{
+	return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > wake_bytes ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+}
+
+/* Data may fill seven eighths of the ring. The rest is for TAP_OPEN and TAP_CLOSE, without which a broken stream could
+ * not be reported. */
+static __always_inline bool room_for_data(void)
+{
+	return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) < ring_bytes - ring_bytes / 8;
+}
+
+static __always_inline void fill_header(struct tap_record *record, const struct probe_socket *mark, __u32 type,
+					__u64 ts_ns)
+{
+	record->ts_ns = ts_ns;
+	record->conn_id = mark->conn_id;
+	record->type = type;
+	record->flags = 0;
+	record->slot = mark->slot;
+	record->seq = mark->next_seq;
+	record->len = 0;
+	record->generation = mark->generation;
+	record->pad[0] = 0;
+	record->pad[1] = 0;
+}
+
+/* A TAP_OPEN or TAP_CLOSE at the mark's position. Returns false, having counted it, if the ring was full. */
+static __always_inline bool emit_event(struct probe_socket *mark, __u32 type, __u32 flags)
+{
+	struct tap_record *record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);
+
+	if (!record) {
+		count(mark, PROBE_RING_FULL, 1);
+		mark->flags |= SOCKET_BROKEN;
+		return false;
+	}
+	fill_header(record, mark, type, bpf_ktime_get_ns());
+	record->flags = flags;
+	bpf_ringbuf_submit(record, wake_flag());
+	count(mark, PROBE_RECORDS, 1);
+	return true;
+}
+
+/* Copies `n` bytes, at most `capacity` (a compile-time constant), into a record of that class. On loss the cut ends. */
+static __always_inline void emit_data(struct tap_cut *cut, __u64 n, const __u32 capacity)
+{
+	struct probe_socket *mark = cut->mark;
+	struct tap_record *record = NULL;
+
+	if (room_for_data())
+		record = bpf_ringbuf_reserve(&ring, sizeof(*record) + capacity, 0);
+	if (!record) {
+		count(mark, PROBE_RING_FULL, 1);
+		count(mark, PROBE_RING_FULL_BYTES, cut->left);
+		goto broken;
+	}
+	/* The read's size must be seen to be in [1, capacity], on the very register that is passed. clang proves the bounds
+	 * itself and removes a second check, or keeps it on a copy of the register; the verifier (all kernels) then sees an
+	 * unbounded size. The empty asm makes `n` opaque to clang, so that the checks stay. To go with bpf_assert() (clang 18). */
+	asm volatile("" : "+r"(n));
+	if (n > capacity)
+		n = capacity;
+	asm volatile("" : "+r"(n));
+	if (n == 0)
+		n = 1;
+	if (bpf_dynptr_read(record + 1, n, &cut->packet, cut->offset, 0)) {
+		bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);
+		count(mark, PROBE_UNREADABLE, cut->left);
+		goto broken;
+	}
+	fill_header(record, mark, TAP_DATA, cut->ts_ns);
+	record->flags = mark->sends ? TAP_AFTER_SEND : 0;
+	record->len = n;
+	bpf_ringbuf_submit(record, wake_flag());
+	count(mark, PROBE_RECORDS, 1);
+	mark->sends = 0;
+	mark->next_seq += n;
+	cut->offset += n;
+	cut->left -= n;
+	return;
+broken:
+	mark->flags |= SOCKET_BROKEN;
+	mark->next_seq += cut->left;
+	cut->left = 0;
+}
+
+static __always_inline void emit_chunk(struct tap_cut *cut)
+{
+	if (cut->left <= PROBE_SMALL_CHUNK)
+		emit_data(cut, cut->left, PROBE_SMALL_CHUNK);
+	else if (cut->left <= PROBE_MEDIUM_CHUNK)
+		emit_data(cut, cut->left, PROBE_MEDIUM_CHUNK);
+	else
+		emit_data(cut, cut->left <= PROBE_LARGE_CHUNK ? cut->left : PROBE_LARGE_CHUNK, PROBE_LARGE_CHUNK);
+}
+
+static long next_chunk(__u64 index, struct tap_cut *cut)
+{
+	emit_chunk(cut);
+	return cut->left == 0;
+}
+
+/* Copies what is new in a read of `len` bytes from sequence number `seq` on, which lie at `offset` in the packet. */
+static __always_inline void tap_bytes(struct probe_socket *mark, struct sk_buff *packet, __u32 offset, __u32 seq, __u32 len)
+{
+	struct tap_cut cut;
+	__s32 ahead = seq - mark->next_seq; /* > 0: bytes went past the tap; < 0: seen already, by a peek */
+
+	if (ahead < 0) {
+		__u32 seen = -ahead;
+
+		if (seen >= len) {
+			count(mark, PROBE_PEEKED, 1);
+			return;
+		}
+		offset += seen;
+		len -= seen;
+	}
+	if (ahead > 0) { /* spliced, or discarded with MSG_TRUNC: the stream has a hole that no record can fill */
+		count(mark, PROBE_BYTES, ahead);
+		count(mark, PROBE_UNREADABLE, ahead);
+		mark->flags |= SOCKET_BROKEN;
+		mark->next_seq = seq;
+	}
+	count(mark, PROBE_BYTES, len);
+	if (mark->flags & SOCKET_BROKEN) {
+		count(mark, PROBE_SKIPPED_BYTES, len);
+		mark->next_seq += len;
+		return;
+	}
+	if (bpf_dynptr_from_skb((struct __sk_buff *)packet, 0, &cut.packet)) {
+		count(mark, PROBE_UNREADABLE, len);
+		mark->flags |= SOCKET_BROKEN;
+		mark->next_seq += len;
+		return;
+	}
+	cut.mark = mark;
+	cut.ts_ns = mark->request_ns ? mark->request_ns : bpf_ktime_get_ns();
+	cut.offset = offset;
+	cut.left = len;
+	if (len <= PROBE_LARGE_CHUNK)
+		emit_chunk(&cut);
+	else
+		bpf_loop(len / PROBE_LARGE_CHUNK + 1, next_chunk, &cut, 0);
+}
+
+/* Begins the stream of a sampled connection, whose conn_id is set, with `position`: its first byte not yet taken. */
+static __always_inline void tap_open(struct probe_socket *mark, __u32 position)
+{
+	mark->flags |= SOCKET_OPENED;
+	mark->next_seq = position;
+	count(mark, PROBE_SAMPLED, 1);
+	emit_event(mark, TAP_OPEN, mark->flags & SOCKET_JOINED ? TAP_JOIN : 0);
+}
+
+/* Once for each accepted connection: takes the listener's mark off, throws the dice. */
+static __always_inline void tap_established(struct sock *sk, struct tcp_sock *tcp, struct probe_socket *mark,
+					    const struct probe_control *control)
+{
+	mark->flags &= ~SOCKET_LISTENER;
+	mark->flags |= SOCKET_DICED;
+	count(mark, PROBE_CONNECTIONS, 1);
+	if (bytes_waiting(sk, tcp)) /* TCP Fast Open: the request came with the SYN */
+		mark->request_ns = bpf_ktime_get_ns();
+	if (bpf_get_prandom_u32() >= control->sample_threshold)
+		return;
+	mark->flags |= SOCKET_SAMPLED;
+	mark->conn_id = bpf_get_socket_cookie(sk);
+	tap_open(mark, tcp->copied_seq);
+}
+
+static __always_inline void tap_closed(struct sock *sk, struct tcp_sock *tcp, struct probe_socket *mark)
+{
+	__u32 taken = tcp->copied_seq;
+
+	if (fin_received(sk) && taken == tcp->rcv_nxt)
+		taken--; /* the service has read the end of the stream: the FIN's number */
+	if ((__s32)(taken - mark->next_seq) > 0) { /* the last bytes went past the tap */
+		count(mark, PROBE_BYTES, taken - mark->next_seq);
+		count(mark, PROBE_UNREADABLE, taken - mark->next_seq);
+		mark->flags |= SOCKET_BROKEN;
+	}
+	mark->next_seq = taken;
+	emit_event(mark, TAP_CLOSE, mark->flags & SOCKET_BROKEN ? TAP_BROKEN : 0);
+	mark->flags &= ~SOCKET_SAMPLED; /* what is still read after a reset is not captured: the stream's end was told */
+}

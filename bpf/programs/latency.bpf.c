@@ -1,0 +1,49 @@
+/* Service time of watched sockets: from the kernel having queued a request's first byte to the first byte of its response
+ * being sent. A request that arrives before the response to the one before has begun is not told apart from it. */
+#include "lib/latency.bpf.h"
+#include <bpf/bpf_tracing.h>
+
+char LICENSE[] SEC("license") = "GPL";
+
+SEC("tp_btf/sk_data_ready")
+int BPF_PROG(lat_ready, struct sock *sk)
+{
+	struct probe_socket *mark = watched(sk);
+	struct tcp_sock *tcp;
+
+	if (!mark || mark->request_ns || mark->flags & SOCKET_LISTENER)
+		return 0;
+	tcp = bpf_skc_to_tcp_sock(sk);
+	if (tcp && bytes_waiting(sk, tcp))
+		mark->request_ns = bpf_ktime_get_ns();
+	return 0;
+}
+
+/* Since Linux 6.16. Fires with the first byte not yet handed to TCP, so once more for each further piece of a large send. */
+SEC("tp_btf/tcp_sendmsg_locked")
+int BPF_PROG(lat_send, struct sock *sk, struct msghdr *msg)
+{
+	struct probe_socket *mark = watched(sk);
+
+	if (!mark || !live_control(mark))
+		return 0;
+	count(mark, PROBE_SENT, 1);
+	response(mark, mark->request_ns ? status_of(msg) : STATUS_UNKNOWN);
+	return 0;
+}
+
+/* Loaded instead where the former does not exist (Linux 6.3 to 6.15). The message is gone: no status is known. */
+SEC("tp_btf/sock_send_length")
+int BPF_PROG(lat_sent, struct sock *sk, int ret)
+{
+	struct probe_socket *mark;
+
+	if (ret <= 0)
+		return 0;
+	mark = watched(sk);
+	if (!mark || !live_control(mark))
+		return 0;
+	count(mark, PROBE_SENT, 1);
+	response(mark, STATUS_UNKNOWN);
+	return 0;
+}

@@ -1,0 +1,63 @@
+/* The tap: copies what a service reads on sampled connections to the ring, and nothing on any other. It only observes. */
+#define PROBE_MAPS_HERE
+#include "lib/tap.bpf.h"
+#include <bpf/bpf_tracing.h>
+
+char LICENSE[] SEC("license") = "GPL";
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(tap_state, struct sock *sk, int old_state, int new_state)
+{
+	struct probe_socket *mark;
+	struct probe_control *control;
+	struct tcp_sock *tcp;
+
+	if (new_state != BPF_TCP_ESTABLISHED && new_state != BPF_TCP_CLOSE)
+		return 0;
+	mark = watched(sk);
+	if (!mark)
+		return 0;
+	control = live_control(mark);
+	tcp = bpf_skc_to_tcp_sock(sk);
+	if (!control || !tcp)
+		return 0;
+	if (new_state == BPF_TCP_ESTABLISHED) {
+		if (mark->flags & SOCKET_LISTENER)
+			tap_established(sk, tcp, mark, control);
+	} else if (mark->flags & SOCKET_SAMPLED && mark->flags & SOCKET_OPENED) {
+		tap_closed(sk, tcp, mark);
+	}
+	return 0;
+}
+
+/* Fires for every copy from a packet to user space, by whichever system call or io_uring, before the socket's position
+ * moves. A peek reads ahead of that position: its packets after the first lie beyond it and are seen again when taken. */
+SEC("tp_btf/skb_copy_datagram_iovec")
+int BPF_PROG(tap_copy, struct sk_buff *packet, int len)
+{
+	struct sock *sk = packet->sk;
+	struct probe_socket *mark;
+	__s32 offset;
+	__u32 seq;
+
+	if (!sk || len <= 0)
+		return 0;
+	mark = watched(sk);
+	if (!mark || !(mark->flags & (SOCKET_SAMPLED | SOCKET_LISTENER)) || !live_control(mark))
+		return 0;
+	if (mark->flags & SOCKET_LISTENER) { /* TCP Fast Open, read before the handshake was through: starts in the middle */
+		mark->flags |= SOCKET_JOINED;
+		return 0;
+	}
+	/* Not bpf_skc_to_tcp_sock(): it takes only trusted sockets, and what a packet points to is not one (6.18). */
+	seq = CAST(struct tcp_sock, sk)->copied_seq;
+	if (!(mark->flags & SOCKET_OPENED)) /* marked by the agent while it was open */
+		tap_open(mark, seq);
+	offset = seq - CAST(struct tcp_skb_cb, &packet->cb[0])->seq;
+	if (offset < 0) {
+		count(mark, PROBE_PEEKED, 1);
+		return 0;
+	}
+	tap_bytes(mark, packet, offset, seq, len);
+	return 0;
+}
