@@ -1,0 +1,144 @@
+// Service time and response status, as the kernel sees them.
+
+#include <chrono>
+
+#include "tests/bpf/loopback.h"
+#include "tests/bpf/tap_fixture.h"
+
+namespace gnomon {
+namespace {
+
+using loopback::Service;
+
+constexpr std::size_t kRequestBytes = 16;
+
+std::string request() {
+  return std::string(kRequestBytes, 'q');
+}
+
+std::string response(int status) {
+  return "HTTP/1.1 " + std::to_string(status) + " Text\r\nContent-Length: 0\r\n\r\n";
+}
+
+// Calls `answer(fd, n)` for the n-th request of the connection, until the client closes.
+Service::Serve each_request(std::function<void(int fd, std::size_t n)> answer) {
+  return [answer = std::move(answer)](int fd) {
+    for (std::size_t n = 0; loopback::receive(fd, kRequestBytes).size() == kRequestBytes; ++n) answer(fd, n);
+  };
+}
+
+class LatencyTest : public TapTest {
+ protected:
+  // Sends `count` requests on one connection of `service`, each after `reply_bytes` of reply to the one before.
+  void ask(const Service& service, std::size_t count, std::size_t reply_bytes) {
+    const UniqueFd client = service.connect();
+    for (std::size_t i = 0; i < count; ++i) {
+      loopback::send_all(client.get(), request());
+      ASSERT_EQ(loopback::receive(client.get(), reply_bytes).size(), reply_bytes);
+    }
+  }
+  // Status is read only where the kernel shows the message that is sent.
+  bool sees_status() { return counter(PROBE_STATUS_UNKNOWN) == 0; }
+};
+
+TEST_F(LatencyTest, ServiceTimeIsAtLeastTheServicesDelayAndEveryRequestIsCounted) {
+  load();
+  if (IsSkipped() || HasFailure()) return;
+  constexpr auto kDelay = std::chrono::milliseconds(5);
+  Service service(each_request([&](int fd, std::size_t) {
+    std::this_thread::sleep_for(kDelay);  // this is the service's work
+    loopback::send_all(fd, response(200));
+    loopback::send_all(fd, "a second send of the same response");
+  }));
+  watch(service.listener(), 0);
+  service.start();
+  ask(service, 40, response(200).size() + 34);
+  const probe::Reading reading = probe->read(slot).value();
+  EXPECT_EQ(reading.service_time.count(), 40u);
+  EXPECT_EQ(reading.counter[PROBE_REQUESTS], 40u);
+  EXPECT_EQ(reading.counter[PROBE_SENT], 80u);
+  EXPECT_GE(*reading.service_time.quantile(0), kDelay * 31 / 32);  // a bucket is 1/32 wide
+  EXPECT_GE(*reading.service_time.mean(), kDelay);
+  EXPECT_EQ(counter(PROBE_RECORDS), 0u);
+}
+
+TEST_F(LatencyTest, StatusesOf500To599AreErrorsAndNothingElseIs) {
+  load();
+  if (IsSkipped() || HasFailure()) return;
+  const std::vector<int> statuses = {200, 500, 404, 503, 599, 301, 499};
+  Service service(each_request([&](int fd, std::size_t n) { loopback::send_all(fd, response(statuses[n])); }));
+  watch(service.listener(), 0);
+  service.start();
+  ask(service, statuses.size(), response(200).size());
+  EXPECT_EQ(counter(PROBE_REQUESTS), statuses.size());
+  if (!sees_status()) GTEST_SKIP() << "no tracepoint tcp_sendmsg_locked (Linux 6.16): status is not read";
+  EXPECT_EQ(counter(PROBE_STATUS_ERROR), 3u);
+}
+
+TEST_F(LatencyTest, AStatusLineInSeveralSegmentsIsRead) {
+  load();
+  if (IsSkipped() || HasFailure()) return;
+  Service service(each_request([](int fd, std::size_t) {
+    std::string parts[] = {"HTTP/1.1", " ", "", "503", " ", "Busy\r\n\r\n"};
+    std::vector<iovec> segments;
+    for (std::string& part : parts) segments.push_back({part.data(), part.size()});
+    ::writev(fd, segments.data(), static_cast<int>(segments.size()));
+  }));
+  watch(service.listener(), 0);
+  service.start();
+  ask(service, 5, 21);
+  EXPECT_EQ(counter(PROBE_REQUESTS), 5u);
+  if (!sees_status()) GTEST_SKIP() << "no tracepoint tcp_sendmsg_locked (Linux 6.16): status is not read";
+  EXPECT_EQ(counter(PROBE_STATUS_ERROR), 5u);
+}
+
+TEST_F(LatencyTest, AnInterimResponseDoesNotAnswerTheRequest) {
+  load();
+  if (IsSkipped() || HasFailure()) return;
+  constexpr auto kDelay = std::chrono::milliseconds(5);
+  Service service(each_request([&](int fd, std::size_t) {
+    loopback::send_all(fd, "HTTP/1.1 100 Continue\r\n\r\n");
+    std::this_thread::sleep_for(kDelay);  // this is the service's work
+    loopback::send_all(fd, response(500));
+  }));
+  watch(service.listener(), 0);
+  service.start();
+  ask(service, 10, 25 + response(500).size());
+  if (!sees_status()) GTEST_SKIP() << "no tracepoint tcp_sendmsg_locked (Linux 6.16): status is not read";
+  EXPECT_EQ(counter(PROBE_REQUESTS), 10u);
+  EXPECT_EQ(counter(PROBE_STATUS_ERROR), 10u);
+  EXPECT_GE(*probe->read(slot).value().service_time.quantile(0), kDelay * 31 / 32);
+}
+
+TEST_F(LatencyTest, AnotherProtocolsResponsesHaveNoStatus) {
+  load();
+  if (IsSkipped() || HasFailure()) return;
+  Service service(each_request([](int fd, std::size_t) { loopback::send_all(fd, "+PONG\r\n"); }));
+  watch(service.listener(), 0);
+  service.start();
+  ask(service, 6, 7);
+  EXPECT_EQ(counter(PROBE_REQUESTS), 6u);
+  EXPECT_EQ(counter(PROBE_STATUS_UNKNOWN), 6u);
+  EXPECT_EQ(counter(PROBE_STATUS_ERROR), 0u);
+}
+
+TEST_F(LatencyTest, TheEndOfTheStreamIsNoRequest) {
+  load();
+  if (IsSkipped() || HasFailure()) return;
+  Service service([](int fd) {
+    while (!loopback::receive(fd, kRequestBytes).empty()) loopback::send_all(fd, response(200));
+    loopback::send_all(fd, "bye");
+  });
+  watch(service.listener(), 0);
+  service.start();
+  const UniqueFd client = service.connect();
+  loopback::send_all(client.get(), request());
+  ASSERT_EQ(loopback::receive(client.get(), response(200).size()), response(200));
+  ::shutdown(client.get(), SHUT_WR);
+  ASSERT_EQ(loopback::receive(client.get(), 3), "bye");
+  EXPECT_EQ(counter(PROBE_SENT), 2u);
+  EXPECT_EQ(counter(PROBE_REQUESTS), 1u);
+}
+
+}  // namespace
+}  // namespace gnomon

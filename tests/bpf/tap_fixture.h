@@ -1,0 +1,99 @@
+#pragma once
+// The real probe, its ring read by a StreamAssembler, and the streams that come out of it.
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "agent/probe/probe.h"
+#include "agent/tap/stream.h"
+
+namespace gnomon {
+
+// One stream as its reader saw it.
+struct SeenStream {
+  std::string bytes;
+  std::vector<bool> after_send;  // of each piece
+  bool joined = false;
+  bool closed = false;
+  tap::StreamEnd end = tap::StreamEnd::kClosed;
+};
+
+class Recorder final : public tap::StreamSink {
+ public:
+  void open(std::uint64_t conn_id, MonoTime, bool joined) override {
+    EXPECT_TRUE(streams.emplace(conn_id, SeenStream{.joined = joined}).second) << "opened twice";
+  }
+  void bytes(std::uint64_t conn_id, MonoTime, std::span<const std::byte> data, bool after_send) override {
+    SeenStream& stream = streams.at(conn_id);
+    EXPECT_FALSE(stream.closed) << "bytes after the end";
+    stream.bytes.append(reinterpret_cast<const char*>(data.data()), data.size());
+    stream.after_send.push_back(after_send);
+  }
+  void close(std::uint64_t conn_id, MonoTime, tap::StreamEnd end) override {
+    SeenStream& stream = streams.at(conn_id);
+    EXPECT_FALSE(stream.closed) << "closed twice";
+    stream.closed = true;
+    stream.end = end;
+    ++closed;
+  }
+  std::map<std::uint64_t, SeenStream> streams;
+  std::size_t closed = 0;
+};
+
+class TapTest : public ::testing::Test {
+ protected:
+  // Skips the test, with the reason, where the kernel or the user's rights do not allow the probe.
+  void load(Bytes ring = probe::Options{}.ring) {
+    absl::StatusOr<std::unique_ptr<probe::Probe>> loaded = probe::Probe::load({.ring = ring});
+    if (absl::IsPermissionDenied(loaded.status()) || absl::IsFailedPrecondition(loaded.status())) {
+      GTEST_SKIP() << std::string(loaded.status().message());
+    }
+    ASSERT_TRUE(loaded.ok()) << std::string(loaded.status().message());
+    probe = *std::move(loaded);
+    slot = probe->take_slot().value();
+  }
+
+  void watch(int listener, double fraction) {
+    ASSERT_TRUE(probe->watch_listener(listener, slot).ok());
+    ASSERT_TRUE(probe->set_sampled_fraction(slot, Fraction{fraction}).ok());
+  }
+
+  // Hands what is in the ring to the assembler. Returns how many records there were.
+  std::size_t drain() {
+    return probe
+        ->poll(
+            [this](const tap_record& header, std::span<const std::byte> payload) { assembler.record(header, payload); },
+            Nanos(0))
+        .value();
+  }
+
+  // Reads the ring until `done`; fails if that takes more than half a minute (a bound for a hung test, not a
+  // measurement).
+  template <class Done>
+  void drain_until(Done done) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (!done()) {
+      ASSERT_LT(std::chrono::steady_clock::now(), deadline) << "records are missing";
+      const absl::StatusOr<std::size_t> polled = probe->poll(
+          [this](const tap_record& header, std::span<const std::byte> payload) { assembler.record(header, payload); },
+          std::chrono::milliseconds(20));
+      ASSERT_TRUE(polled.ok()) << std::string(polled.status().message());
+    }
+    drain();
+  }
+
+  std::uint64_t counter(probe_counter which) { return probe->read(slot).value().counter[which]; }
+
+  std::unique_ptr<probe::Probe> probe;
+  probe::Slot slot = 0;
+  Recorder recorder;
+  tap::StreamAssembler assembler{recorder};
+};
+
+}  // namespace gnomon

@@ -1,0 +1,351 @@
+// Capture through the real kernel: what comes out of the tap is what the clients sent.
+
+#include <fcntl.h>
+
+#include <condition_variable>
+#include <set>
+
+#include "tests/bpf/loopback.h"
+#include "tests/bpf/tap_fixture.h"
+
+namespace gnomon {
+namespace {
+
+using loopback::ReadCall;
+using loopback::Service;
+
+constexpr std::string_view kReply = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+
+// A message: its length in four bytes, then that many. The first message of a connection begins with the client's
+// number.
+std::string message(std::string_view body) {
+  const auto size = static_cast<std::uint32_t>(body.size());
+  return std::string(reinterpret_cast<const char*>(&size), sizeof(size)).append(body);
+}
+
+// Takes messages off the socket with `call`, in pieces of random size, and answers each with kReply.
+void answer_messages(int fd, ReadCall call) {
+  std::mt19937_64 random(static_cast<std::uint64_t>(fd));
+  std::vector<char> buffer(1 << 20);
+  std::uint64_t pending = 0;
+  std::string length;
+  while (true) {
+    std::size_t want = pending > 0 ? std::min<std::size_t>(pending, 1 + random() % 300'000) : 4 - length.size();
+    const std::size_t got = loopback::read_with(call, fd, buffer.data(), want);
+    if (got == 0) return;
+    if (pending > 0) {
+      pending -= got;
+    } else {
+      length.append(buffer.data(), got);
+      if (length.size() < 4) continue;
+      std::uint32_t size = 0;
+      length.copy(reinterpret_cast<char*>(&size), 4);
+      pending = size;
+      length.clear();
+    }
+    if (pending == 0) loopback::send_all(fd, kReply);
+  }
+}
+
+// Sends `messages` on one connection, each in randomly split writes and after the reply to the one before. Returns how
+// many replies were whole.
+std::size_t run_client(const Service& service, const std::vector<std::string>& messages, std::uint64_t seed) {
+  std::mt19937_64 random(seed);
+  const UniqueFd fd = service.connect();
+  std::size_t answered = 0;
+  for (const std::string& text : messages) {
+    for (std::string_view rest = text; !rest.empty();) {
+      const std::size_t piece = std::min<std::size_t>(rest.size(), 1 + random() % (random() % 4 == 0 ? 100 : 200'000));
+      loopback::send_all(fd.get(), rest.substr(0, piece));
+      rest.remove_prefix(piece);
+    }
+    answered += loopback::receive(fd.get(), kReply.size()) == kReply;
+  }
+  return answered;
+}
+
+std::vector<std::string> random_messages(std::uint32_t client, std::size_t count, std::size_t largest) {
+  std::mt19937_64 random(client);
+  std::vector<std::string> messages;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t size = i == 0 ? largest : 1 + random() % (i % 2 == 0 ? largest / 4 : 2000);
+    messages.push_back(
+        message(std::string(reinterpret_cast<const char*>(&client), 4) + loopback::random_bytes(random, size)));
+  }
+  return messages;
+}
+
+std::string concatenated(const std::vector<std::string>& parts) {
+  std::string all;
+  for (const std::string& part : parts) all += part;
+  return all;
+}
+
+class ReadCalls : public TapTest, public ::testing::WithParamInterface<ReadCall> {};
+
+TEST_P(ReadCalls, EveryByteIsCapturedOnceAndInOrder) {
+  load();
+  if (IsSkipped() || HasFailure()) return;
+  constexpr std::uint32_t kClients = 6;
+  std::vector<std::vector<std::string>> sent;
+  for (std::uint32_t i = 0; i < kClients; ++i) sent.push_back(random_messages(i, 8, 1 << 20));
+  std::set<std::string> expected;
+  std::size_t bytes = 0;
+  for (const auto& messages : sent) bytes += expected.insert(concatenated(messages)).first->size();
+  {
+    Service service([](int fd) { answer_messages(fd, GetParam()); });
+    watch(service.listener(), 1);
+    service.start();
+    std::vector<std::thread> clients;
+    for (std::uint32_t i = 0; i < kClients; ++i) {
+      clients.emplace_back([&, i] { EXPECT_EQ(run_client(service, sent[i], i), sent[i].size()); });
+    }
+    drain_until([&] { return recorder.closed == kClients; });
+    for (std::thread& client : clients) client.join();
+  }
+  std::set<std::string> captured;
+  for (const auto& [conn_id, stream] : recorder.streams) {
+    EXPECT_EQ(stream.end, tap::StreamEnd::kClosed);
+    EXPECT_FALSE(stream.joined);
+    EXPECT_TRUE(captured.insert(stream.bytes).second);
+  }
+  EXPECT_TRUE(captured == expected) << "streams differ from what was sent";
+  EXPECT_EQ(counter(PROBE_CONNECTIONS), kClients);
+  EXPECT_EQ(counter(PROBE_SAMPLED), kClients);
+  EXPECT_EQ(counter(PROBE_BYTES), bytes);
+  EXPECT_EQ(counter(PROBE_RING_FULL), 0u);
+  EXPECT_EQ(counter(PROBE_UNREADABLE), 0u);
+  EXPECT_EQ(counter(PROBE_PEEKED) > 0, GetParam() == ReadCall::kPeekThenRecv);
+  EXPECT_EQ(assembler.broken_streams(), 0u);
+  EXPECT_EQ(assembler.open_streams(), 0u);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, ReadCalls,
+                         ::testing::Values(ReadCall::kRecv, ReadCall::kRead, ReadCall::kReadv, ReadCall::kRecvmsg,
+                                           ReadCall::kPeekThenRecv, ReadCall::kWaitAll));
+
+TEST_F(TapTest, BytesAfterASendSaySo) {
+  load();
+  if (IsSkipped() || HasFailure()) return;
+  {
+    Service service([](int fd) { answer_messages(fd, ReadCall::kWaitAll); });
+    watch(service.listener(), 1);
+    service.start();
+    EXPECT_EQ(run_client(service, {message("a"), message("b")}, 1), 2u);
+  }
+  drain_until([&] { return recorder.closed == 1; });
+  // Length and body are read apart; only the second message's length follows a reply.
+  EXPECT_EQ(recorder.streams.begin()->second.after_send, (std::vector<bool>{false, false, true, false}));
+}
+
+TEST_F(TapTest, RequestsThatWaitInTheBacklogAreCapturedWhole) {
+  load();
+  if (IsSkipped() || HasFailure()) return;
+  constexpr std::uint32_t kClients = 200;
+  std::set<std::string> expected;
+  {
+    Service service([](int fd) { answer_messages(fd, ReadCall::kRead); });
+    watch(service.listener(), 1);
+    std::vector<UniqueFd> clients;
+    for (std::uint32_t i = 0; i < kClients; ++i) {
+      const std::string text = concatenated(random_messages(i, 1, 100));
+      clients.push_back(service.connect());
+      loopback::send_all(clients.back().get(), text);
+      ::shutdown(clients.back().get(), SHUT_WR);
+      expected.insert(text);
+    }
+    service.start();
+    for (const UniqueFd& client : clients) EXPECT_EQ(loopback::receive(client.get(), kReply.size()), kReply);
+  }
+  drain_until([&] { return recorder.closed == kClients; });
+  std::set<std::string> captured;
+  for (const auto& [conn_id, stream] : recorder.streams) captured.insert(stream.bytes);
+  EXPECT_TRUE(captured == expected);
+  EXPECT_EQ(recorder.streams.size(), kClients);
+  EXPECT_EQ(assembler.broken_streams(), 0u);
+}
+
+TEST_F(TapTest, TheSampledFractionDecidesHowManyConnectionsAreCaptured) {
+  load();
+  if (IsSkipped() || HasFailure()) return;
+  Service service([](int fd) { answer_messages(fd, ReadCall::kRead); });
+  service.start();
+  const auto sampled_of_200 = [&](double fraction) {
+    watch(service.listener(), fraction);
+    const std::uint64_t before = counter(PROBE_SAMPLED);
+    for (int i = 0; i < 200; ++i) EXPECT_EQ(run_client(service, {message("x")}, 1), 1u);
+    return counter(PROBE_SAMPLED) - before;
+  };
+  EXPECT_EQ(sampled_of_200(0), 0u);
+  EXPECT_EQ(counter(PROBE_RECORDS), 0u);
+  EXPECT_EQ(sampled_of_200(1), 200u);
+  const std::uint64_t half = sampled_of_200(0.5);
+  EXPECT_GT(half, 50u);  // 7 standard deviations from 100
+  EXPECT_LT(half, 150u);
+  EXPECT_EQ(counter(PROBE_CONNECTIONS), 600u);
+}
+
+TEST_F(TapTest, AFullRingLosesRecordsCountsThemAndBreaksTheirStreams) {
+  load(Bytes{64 << 10});
+  if (IsSkipped() || HasFailure()) return;
+  constexpr std::uint32_t kClients = 12;
+  std::vector<std::string> expected;
+  {
+    Service service([](int fd) { answer_messages(fd, ReadCall::kRead); });
+    watch(service.listener(), 1);
+    service.start();
+    for (std::uint32_t i = 0; i < kClients; ++i) {  // nothing reads the ring meanwhile; the service must not notice
+      const std::vector<std::string> messages = random_messages(i, 6, 6000);
+      EXPECT_EQ(run_client(service, messages, i), messages.size());
+      expected.push_back(concatenated(messages));
+    }
+  }
+  drain_until([&] { return recorder.closed == kClients; });
+  EXPECT_GT(counter(PROBE_RING_FULL), 0u);
+  std::uint64_t delivered = 0, whole = 0;
+  for (const auto& [conn_id, stream] : recorder.streams) {
+    delivered += stream.bytes.size();
+    const auto source = std::find_if(expected.begin(), expected.end(), [&stream = stream](const std::string& text) {
+      return text.compare(0, stream.bytes.size(), stream.bytes) == 0;
+    });
+    ASSERT_NE(source, expected.end()) << "a stream that no client sent";
+    EXPECT_EQ(stream.end == tap::StreamEnd::kClosed, stream.bytes == *source);
+    whole += stream.end == tap::StreamEnd::kClosed;
+  }
+  EXPECT_GT(whole, 0u);
+  EXPECT_LT(whole, kClients);
+  EXPECT_EQ(assembler.broken_streams(), kClients - whole);
+  EXPECT_EQ(assembler.open_streams(), 0u);
+  EXPECT_EQ(counter(PROBE_BYTES), concatenated(expected).size());
+  EXPECT_EQ(counter(PROBE_BYTES),
+            delivered + counter(PROBE_RING_FULL_BYTES) + counter(PROBE_UNREADABLE) + counter(PROBE_SKIPPED_BYTES));
+}
+
+TEST_F(TapTest, EvenARingWithoutRoomForOpensMakesNoWrongStream) {
+  load(Bytes{4096});
+  if (IsSkipped() || HasFailure()) return;
+  constexpr std::uint32_t kClients = 100;  // 112 bytes of ring for each one's open and close
+  {
+    Service service([](int fd) { answer_messages(fd, ReadCall::kRead); });
+    watch(service.listener(), 1);
+    service.start();
+    for (std::uint32_t i = 0; i < kClients; ++i) EXPECT_EQ(run_client(service, random_messages(i, 1, 50), i), 1u);
+  }
+  drain();
+  for (const auto& [conn_id, stream] : recorder.streams) {
+    if (stream.bytes.size() < 4) continue;
+    const std::uint32_t client = *reinterpret_cast<const std::uint32_t*>(stream.bytes.data() + 4);
+    EXPECT_EQ(stream.bytes, concatenated(random_messages(client, 1, 50)).substr(0, stream.bytes.size()));
+  }
+  EXPECT_LT(recorder.streams.size(), kClients);
+  EXPECT_EQ(counter(PROBE_SAMPLED), kClients);
+  EXPECT_GT(counter(PROBE_RING_FULL), 0u);
+}
+
+// Splices everything it is sent to nowhere: the bytes never pass the tap.
+void splice_away(int fd) {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  const UniqueFd out(ends[0]), in(ends[1]), null(::open("/dev/null", O_WRONLY));
+  while (true) {
+    const ssize_t moved = ::splice(fd, nullptr, in.get(), nullptr, 4096, 0);
+    if (moved <= 0) return;
+    ::splice(out.get(), nullptr, null.get(), nullptr, static_cast<std::size_t>(moved), 0);
+  }
+}
+
+TEST_F(TapTest, BytesThatAreSplicedPastTheTapBreakTheStreamAndAreCounted) {
+  load();
+  if (IsSkipped() || HasFailure()) return;
+  {
+    Service service(splice_away);
+    watch(service.listener(), 1);
+    service.start();
+    const UniqueFd client = service.connect();
+    loopback::send_all(client.get(), std::string(1000, 'x'));
+    ::shutdown(client.get(), SHUT_WR);
+    EXPECT_EQ(loopback::receive(client.get(), 1), "");  // the service has taken everything and closed
+  }
+  drain_until([&] { return recorder.closed == 1; });
+  EXPECT_EQ(recorder.streams.begin()->second.end, tap::StreamEnd::kBroken);
+  EXPECT_EQ(recorder.streams.begin()->second.bytes, "");
+  EXPECT_EQ(counter(PROBE_UNREADABLE), 1000u);
+  EXPECT_EQ(counter(PROBE_BYTES), 1000u);
+}
+
+TEST_F(TapTest, AConnectionThatWasOpenIsJoinedFromTheNextRead) {
+  load();
+  if (IsSkipped() || HasFailure()) return;
+  std::mutex mutex;
+  std::condition_variable accepted;
+  int accepted_fd = -1;
+  {
+    Service service([&](int fd) {
+      {
+        const std::lock_guard lock(mutex);
+        accepted_fd = fd;
+      }
+      accepted.notify_one();
+      answer_messages(fd, ReadCall::kRead);
+    });
+    service.start();
+    const UniqueFd client = service.connect();
+    {
+      std::unique_lock lock(mutex);
+      accepted.wait(lock, [&] { return accepted_fd >= 0; });
+    }
+    loopback::send_all(client.get(), message("before"));
+    EXPECT_EQ(loopback::receive(client.get(), kReply.size()), kReply);
+    ASSERT_TRUE(probe->watch_connection(accepted_fd, slot, true).ok());
+    loopback::send_all(client.get(), message("after"));
+    EXPECT_EQ(loopback::receive(client.get(), kReply.size()), kReply);
+  }
+  drain_until([&] { return recorder.closed == 1; });
+  const SeenStream& stream = recorder.streams.begin()->second;
+  EXPECT_TRUE(stream.joined);
+  EXPECT_EQ(stream.bytes, message("after"));
+  EXPECT_EQ(stream.end, tap::StreamEnd::kClosed);
+  EXPECT_EQ(counter(PROBE_SAMPLED), 1u);
+  EXPECT_EQ(counter(PROBE_CONNECTIONS), 0u);
+  EXPECT_EQ(counter(PROBE_REQUESTS), 1u);
+}
+
+TEST_F(TapTest, AReleasedSlotIsSilentAndTheNextOwnerStartsAtZero) {
+  load();
+  if (IsSkipped() || HasFailure()) return;
+  Service service([](int fd) { answer_messages(fd, ReadCall::kRead); });
+  watch(service.listener(), 1);
+  service.start();
+  EXPECT_EQ(run_client(service, {message("captured")}, 1), 1u);
+  {
+    const UniqueFd client = service.connect();
+    loopback::send_all(client.get(), message("one"));
+    EXPECT_EQ(loopback::receive(client.get(), kReply.size()), kReply);
+    probe->release_slot(slot);
+    ASSERT_EQ(probe->take_slot().value(), slot);
+    ASSERT_TRUE(probe->set_sampled_fraction(slot, Fraction{1}).ok());
+    loopback::send_all(client.get(), message("two"));
+    EXPECT_EQ(loopback::receive(client.get(), kReply.size()), kReply);
+  }
+  EXPECT_EQ(run_client(service, {message("three")}, 1), 1u);
+  EXPECT_EQ(drain(), 0u);  // what the former owner left unread is dropped as well
+  EXPECT_TRUE(recorder.streams.empty());
+  const probe::Reading reading = probe->read(slot).value();
+  for (const std::uint64_t value : reading.counter) EXPECT_EQ(value, 0u);
+  EXPECT_TRUE(reading.service_time.empty());
+}
+
+TEST_F(TapTest, AnUnwatchedListenersNewConnectionsAreNotSeen) {
+  load();
+  if (IsSkipped() || HasFailure()) return;
+  Service service([](int fd) { answer_messages(fd, ReadCall::kRead); });
+  watch(service.listener(), 1);
+  service.start();
+  ASSERT_TRUE(probe->unwatch(service.listener()).ok());
+  EXPECT_TRUE(probe->unwatch(service.listener()).ok());
+  EXPECT_EQ(run_client(service, {message("x")}, 1), 1u);
+  EXPECT_EQ(counter(PROBE_CONNECTIONS), 0u);
+}
+
+}  // namespace
+}  // namespace gnomon

@@ -1,0 +1,154 @@
+#include "agent/tap/stream.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace gnomon::tap {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+constexpr std::uint64_t kConn = 7;
+
+// Writes each event as a word.
+class Transcript final : public StreamSink {
+ public:
+  void open(std::uint64_t, MonoTime, bool joined) override { events.push_back(joined ? "join" : "open"); }
+  void bytes(std::uint64_t, MonoTime, std::span<const std::byte> data, bool after_send) override {
+    const std::string text(reinterpret_cast<const char*>(data.data()), data.size());
+    events.push_back(after_send ? "sent+" + text : text);
+  }
+  void close(std::uint64_t, MonoTime, StreamEnd end) override {
+    events.push_back(end == StreamEnd::kClosed ? "closed" : "broken");
+  }
+  std::vector<std::string> events;
+};
+
+class StreamTest : public ::testing::Test {
+ protected:
+  void feed(std::uint32_t type, std::uint32_t seq, const std::string& text = "", std::uint32_t flags = 0,
+            std::uint64_t conn_id = kConn) {
+    tap_record header{};
+    header.conn_id = conn_id;
+    header.type = type;
+    header.seq = seq;
+    header.len = static_cast<std::uint32_t>(text.size());
+    header.flags = flags;
+    assembler.record(header, std::as_bytes(std::span(text)));
+  }
+  Transcript transcript;
+  StreamAssembler assembler{transcript};
+};
+
+TEST_F(StreamTest, BytesComeOutInOrderAndTheEndIsClean) {
+  feed(TAP_OPEN, 100);
+  feed(TAP_DATA, 100, "abc");
+  feed(TAP_DATA, 103, "de", TAP_AFTER_SEND);
+  feed(TAP_CLOSE, 105);
+  EXPECT_THAT(transcript.events, ElementsAre("open", "abc", "sent+de", "closed"));
+  EXPECT_EQ(assembler.broken_streams(), 0u);
+  EXPECT_EQ(assembler.open_streams(), 0u);
+}
+
+TEST_F(StreamTest, AGapBreaksTheStreamAndNothingIsDeliveredPastIt) {
+  feed(TAP_OPEN, 100);
+  feed(TAP_DATA, 100, "abc");
+  feed(TAP_DATA, 104, "ef");
+  feed(TAP_DATA, 103, "d");
+  feed(TAP_CLOSE, 106);
+  EXPECT_THAT(transcript.events, ElementsAre("open", "abc", "broken"));
+  EXPECT_EQ(assembler.broken_streams(), 1u);
+  EXPECT_EQ(assembler.open_streams(), 0u);
+}
+
+TEST_F(StreamTest, RepeatsAreDroppedAndOverlapsTrimmed) {
+  feed(TAP_OPEN, 100);
+  feed(TAP_DATA, 100, "abc");
+  feed(TAP_DATA, 100, "abc");
+  feed(TAP_DATA, 101, "b");
+  feed(TAP_DATA, 102, "cde");
+  feed(TAP_CLOSE, 105);
+  EXPECT_THAT(transcript.events, ElementsAre("open", "abc", "de", "closed"));
+}
+
+TEST_F(StreamTest, ASendIsNotForgottenWithTheRepeatThatReportedIt) {
+  feed(TAP_OPEN, 100);
+  feed(TAP_DATA, 100, "abc");
+  feed(TAP_DATA, 100, "abc", TAP_AFTER_SEND);
+  feed(TAP_DATA, 103, "d");
+  feed(TAP_DATA, 104, "e");
+  EXPECT_THAT(transcript.events, ElementsAre("open", "abc", "sent+d", "e"));
+}
+
+TEST_F(StreamTest, SequenceNumbersWrapAround) {
+  feed(TAP_OPEN, 0xfffffffe);
+  feed(TAP_DATA, 0xfffffffe, "abcd");
+  feed(TAP_DATA, 0xffffffff, "bcd");
+  feed(TAP_DATA, 2, "e");
+  feed(TAP_CLOSE, 3);
+  EXPECT_THAT(transcript.events, ElementsAre("open", "abcd", "e", "closed"));
+}
+
+TEST_F(StreamTest, AGapAcrossTheWrapIsSeen) {
+  feed(TAP_OPEN, 0xfffffffe);
+  feed(TAP_DATA, 1, "d");
+  EXPECT_THAT(transcript.events, ElementsAre("open", "broken"));
+}
+
+TEST_F(StreamTest, ARecordLostBeforeTheCloseIsSeenByItsNumber) {
+  feed(TAP_OPEN, 100);
+  feed(TAP_DATA, 100, "abc");
+  feed(TAP_CLOSE, 104);
+  EXPECT_THAT(transcript.events, ElementsAre("open", "abc", "broken"));
+  EXPECT_EQ(assembler.broken_streams(), 1u);
+}
+
+TEST_F(StreamTest, AKernelThatLostBytesIsBelieved) {
+  feed(TAP_OPEN, 100);
+  feed(TAP_DATA, 100, "abc");
+  feed(TAP_CLOSE, 103, "", TAP_BROKEN);
+  EXPECT_THAT(transcript.events, ElementsAre("open", "abc", "broken"));
+}
+
+TEST_F(StreamTest, BytesThatWereOnlyPeekedAtDoNotBreakTheStream) {
+  feed(TAP_OPEN, 100);
+  feed(TAP_DATA, 100, "abc");
+  feed(TAP_CLOSE, 100);
+  EXPECT_THAT(transcript.events, ElementsAre("open", "abc", "closed"));
+}
+
+TEST_F(StreamTest, AConnectionWhoseOpenWasLostIsIgnoredAndCounted) {
+  feed(TAP_DATA, 100, "abc");
+  feed(TAP_CLOSE, 103, "", TAP_BROKEN);
+  EXPECT_THAT(transcript.events, IsEmpty());
+  EXPECT_EQ(assembler.broken_streams(), 1u);
+  EXPECT_EQ(assembler.open_streams(), 0u);
+}
+
+TEST_F(StreamTest, AnOpenOfAStreamThatNeverClosedBreaksTheFormer) {
+  feed(TAP_OPEN, 100);
+  feed(TAP_OPEN, 200);
+  feed(TAP_DATA, 200, "x");
+  EXPECT_THAT(transcript.events, ElementsAre("open", "broken", "open", "x"));
+}
+
+TEST_F(StreamTest, AJoinedStreamSaysSo) {
+  feed(TAP_OPEN, 5, "", TAP_JOIN);
+  EXPECT_THAT(transcript.events, ElementsAre("join"));
+}
+
+TEST_F(StreamTest, OneBrokenStreamLeavesTheOthersWhole) {
+  feed(TAP_OPEN, 100);
+  feed(TAP_OPEN, 500, "", 0, kConn + 1);
+  feed(TAP_DATA, 101, "b");
+  feed(TAP_DATA, 500, "x", 0, kConn + 1);
+  feed(TAP_CLOSE, 501, "", 0, kConn + 1);
+  EXPECT_THAT(transcript.events, ElementsAre("open", "open", "broken", "x", "closed"));
+}
+
+}  // namespace
+}  // namespace gnomon::tap
