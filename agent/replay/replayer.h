@@ -23,10 +23,12 @@ struct Target {
 };
 
 struct Limits {
-  std::size_t in_flight = 4096;         // requests sent and not answered; beyond, copies are shed and counted
+  std::size_t in_flight = 4096;  // requests sent and not answered; beyond, copies are shed and counted
   Nanos timeout = std::chrono::seconds(5);
-  Nanos lag = std::chrono::milliseconds(50);     // due time of the first copy after arrival: hides capture delay
-  Nanos copy_spread = std::chrono::seconds(1);   // further copies of a connection are shifted by up to this, uniformly
+  Nanos lag = std::chrono::milliseconds(50);    // due time of the first copy after arrival: hides capture delay
+  Nanos copy_spread = std::chrono::seconds(1);  // further copies of a connection are shifted by up to this, uniformly
+  std::size_t scheduled_bytes =
+      256u << 20;  // of requests that wait to be due, each copy counted; beyond, copies are shed
 };
 
 // What applies to the copies that become due from now on.
@@ -37,17 +39,22 @@ struct Phase {
   noise::NoiseModel noise;
 };
 
-// Deltas since the last take(), of one phase. Responses are counted to the block their request was due in.
+// Deltas since the last take(), of one phase. A copy is counted to the phase it was due in, however late its response;
+// `offered`, `copies` and `cancelled` to the phase in which a request was offered or the copies were dropped.
 struct Reading {
   int block = -1;
   bool settled = false;
-  telemetry::Histogram response_time;  // due time to response complete, noise included; failures are not in it
-  std::uint64_t replayed = 0, errors = 0, injected_errors = 0;
+  telemetry::Histogram response_time;  // due time to response complete, noise included; errors are not in it
+  std::uint64_t replayed = 0;          // copies that became due, or were shed before
+  // Of these: status_5xx + refused + reset + timed_out + shed + injected_errors. An injected error is in no counter but
+  // its own.
+  std::uint64_t errors = 0, injected_errors = 0;
   telemetry::ReplayCounters counters;
 };
 
-// All calls on the thread that runs `io`. Each captured connection and copy number is a lane with a connection of its own, kept
-// alive and closed as the client did; a request due while its lane is busy goes out on a further connection (open loop).
+// All calls on the thread that runs `io`, which must outlive it. Each captured connection and copy number is a lane
+// with a connection of its own, kept alive and closed as the client did; a request due while its lane is busy goes out
+// on a further connection (open loop).
 class Replayer {
  public:
   Replayer(boost::asio::io_context& io, Target target, Limits limits, std::uint64_t seed);
@@ -55,9 +62,12 @@ class Replayer {
   void set_phase(const Phase& phase);
   void offer(protocol::Request request);
   void end_connection(std::uint64_t conn_id);
-  // Drops what is scheduled (counted as cancelled) and resets connections with requests in flight (counted as timed out).
+  // Drops what is scheduled (counted as cancelled) and resets connections with requests in flight (counted as timed
+  // out).
   void flush();
-  std::size_t in_flight() const;
+  std::size_t in_flight() const;  // copies sent and not answered
+  std::size_t scheduled() const;  // copies not yet due
+  // One reading for each block and settledness that has something to say.
   std::vector<Reading> take();
 
  private:

@@ -1,0 +1,381 @@
+#include "agent/replay/replayer.h"
+
+#include <algorithm>
+#include <limits>
+#include <list>
+#include <map>
+#include <optional>
+#include <unordered_map>
+#include <utility>
+
+#include "agent/replay/connection.h"
+#include "agent/replay/ledger.h"
+#include "agent/replay/schedule.h"
+#include "boost/asio/io_context.hpp"
+#include "boost/asio/steady_timer.hpp"
+
+namespace gnomon::replay {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+using std::chrono::steady_clock;
+
+namespace {
+
+// What comes due within this is sent together: at high rates one wake-up serves many copies.
+constexpr Nanos kTick = std::chrono::microseconds(200);
+// Copies sent in one go before answers get their turn: reading them late would look like a slow shadow.
+constexpr int kBurst = 64;
+constexpr std::size_t kScratchBytes = 64u << 10;
+
+struct Wire;
+using WirePtr = std::shared_ptr<Wire>;
+
+// The connections of one captured connection and copy number. Gone when it has none.
+struct Lane {
+  std::pair<std::uint64_t, std::uint32_t> key;
+  std::vector<WirePtr> idle;
+  std::size_t open = 0;  // idle or busy
+  bool ended = false;    // the client closed: so does each connection after its response
+};
+
+struct LaneHash {
+  std::size_t operator()(const std::pair<std::uint64_t, std::uint32_t>& key) const {
+    return (key.first * 0x9e3779b97f4a7c15u) ^ key.second;
+  }
+};
+
+// A copy that is sent and not yet delivered.
+struct Exchange {
+  Due due;
+  MonoTime deadline{};
+  Ledger::AccountPtr account;
+  noise::Draw noise;
+  bool retried = false;
+  WirePtr wire;    // null: its connection closed while the response was held
+  int status = 0;  // of the response, while that is held
+  std::optional<std::multimap<MonoTime, Exchange*>::iterator> held;
+  std::list<Exchange>::iterator self;
+};
+
+struct Wire final : Connection {
+  Wire(asio::io_context& io, Owner& owner, std::vector<std::byte>& scratch, Lane& its_lane)
+      : Connection(io, owner, scratch), lane(its_lane) {}
+  Lane& lane;
+  Exchange* exchange = nullptr;
+};
+
+std::optional<asio::ip::tcp::endpoint> endpoint_of(const Target& target) {
+  error_code error;
+  const auto address = asio::ip::make_address(target.address, error);
+  if (error) return std::nullopt;
+  return asio::ip::tcp::endpoint(address, target.port);
+}
+
+}  // namespace
+
+// Lives until the Replayer goes; the timer's handler holds it weakly, connections are closed before it goes.
+struct Replayer::Impl final : std::enable_shared_from_this<Impl>, Connection::Owner {
+  Impl(asio::io_context& the_io, const Target& target, const Limits& the_limits, std::uint64_t seed)
+      : io(the_io),
+        shadow(endpoint_of(target)),
+        limits(the_limits),
+        random(~seed),
+        schedule({.lag = limits.lag, .copy_spread = limits.copy_spread, .max_bytes = limits.scheduled_bytes}, seed),
+        timer(io) {}
+
+  asio::io_context& io;
+  const std::optional<asio::ip::tcp::endpoint> shadow;
+  const Limits limits;
+  std::mt19937_64 random;
+  Schedule schedule;
+  Ledger ledger;
+  std::vector<std::byte> scratch = std::vector<std::byte>(kScratchBytes);
+  std::unordered_map<std::pair<std::uint64_t, std::uint32_t>, Lane, LaneHash> lanes;
+  std::size_t open = 0;                        // connections of all lanes
+  std::list<Exchange> exchanges;               // in flight, in the order sent: so in that of their deadlines
+  std::multimap<MonoTime, Exchange*> holding;  // responses that noise delays, by the time they are to be delivered
+  asio::steady_timer timer;
+  std::optional<MonoTime> armed;
+  MonoTime last_tick{};
+
+  void arm();
+  void tick();
+  void send_due(MonoTime now, int at_most);
+  void dispatch(Due due, MonoTime now);
+  void start(Exchange& exchange);
+  void open_wire(Lane& lane, Exchange& exchange);
+  void end_lane(const Due& due);
+  void deliver(Exchange& exchange, MonoTime now);
+  void time_out(Exchange& exchange);
+  void fail(Exchange& exchange, std::uint64_t telemetry::ReplayCounters::*counter);
+  void finish(Exchange& exchange);
+  void keep_or_close(Wire& wire, bool asked_to_close);
+  void forget(Wire& wire);
+  void close_all();
+
+  void answered(Connection& connection, int status) override;
+  void failed(Connection& connection, Connection::Failure failure) override;
+  void cut(Connection& connection) override;
+  void closed(Connection& connection) override;
+};
+
+// ---- time
+
+// Sets the timer to the earliest thing to do, unless it goes off before that anyway.
+void Replayer::Impl::arm() {
+  std::optional<MonoTime> first = schedule.next();
+  const auto also = [&first](MonoTime at) { first = first ? std::min(*first, at) : at; };
+  if (!holding.empty()) also(holding.begin()->first);
+  if (!exchanges.empty()) also(exchanges.front().deadline);
+  if (!first) return;
+  // What is overdue goes out at once; for the rest wake-ups are at least a tick apart.
+  if (*first > steady_clock::now()) first = std::max(*first, last_tick + kTick);
+  if (armed && *armed <= *first) return;
+  armed = first;
+  timer.expires_at(*first);
+  timer.async_wait([weak = weak_from_this()](error_code cancelled) {
+    if (cancelled) return;
+    if (const auto self = weak.lock()) self->tick();
+  });
+}
+
+void Replayer::Impl::tick() {
+  armed.reset();
+  const MonoTime now = last_tick = steady_clock::now();
+  while (!holding.empty() && holding.begin()->first <= now) deliver(*holding.begin()->second, now);
+  while (!exchanges.empty() && exchanges.front().deadline <= now) time_out(exchanges.front());
+  send_due(now, kBurst);
+  arm();
+}
+
+void Replayer::Impl::send_due(MonoTime now, int at_most) {
+  for (int i = 0; i < at_most; ++i) {
+    auto due = schedule.pop(now);
+    if (!due) return;
+    if (due->request) {
+      dispatch(*std::move(due), steady_clock::now());
+    } else {
+      end_lane(*due);
+    }
+  }
+}
+
+// ---- sending
+
+void Replayer::Impl::dispatch(Due due, MonoTime now) {
+  const Ledger::AccountPtr& account = ledger.current();
+  Reading& reading = account->delta;
+  ++reading.replayed;
+  if (exchanges.size() >= limits.in_flight) {
+    ++reading.counters.shed;
+    ++reading.errors;
+    return;
+  }
+  if (due.overdue || now - due.at > kLate) ++reading.counters.late;
+  Exchange& exchange = exchanges.emplace_back();
+  exchange.self = std::prev(exchanges.end());
+  exchange.due = std::move(due);
+  exchange.deadline = now + limits.timeout;
+  exchange.account = account;
+  exchange.noise = noise::draw(account->phase.noise, random);
+  start(exchange);
+}
+
+// On an idle connection of its lane, or a further one.
+void Replayer::Impl::start(Exchange& exchange) {
+  const std::pair key(exchange.due.conn_id, exchange.due.copy);
+  Lane& lane = lanes.try_emplace(key, Lane{.key = key, .idle = {}}).first->second;
+  if (lane.idle.empty()) return open_wire(lane, exchange);
+  const WirePtr wire = std::move(lane.idle.back());
+  lane.idle.pop_back();
+  exchange.wire = wire;
+  wire->exchange = &exchange;
+  const protocol::Request& request = *exchange.due.request;
+  wire->send({.bytes = request.bytes, .head = request.head, .cut = exchange.noise.fail});
+}
+
+void Replayer::Impl::open_wire(Lane& lane, Exchange& exchange) {
+  const auto wire = std::make_shared<Wire>(io, *this, scratch, lane);
+  ++lane.open;
+  ++open;
+  exchange.wire = wire;
+  wire->exchange = &exchange;
+  if (!shadow) return failed(*wire, Connection::Failure::kRefused);
+  const protocol::Request& request = *exchange.due.request;
+  wire->open(*shadow, {.bytes = request.bytes, .head = request.head, .cut = exchange.noise.fail});
+}
+
+void Replayer::Impl::end_lane(const Due& due) {
+  const auto found = lanes.find({due.conn_id, due.copy});
+  if (found == lanes.end()) return;
+  Lane& lane = found->second;
+  lane.ended = true;
+  for (const WirePtr& wire : std::exchange(lane.idle, {})) {  // the last one takes the lane with it
+    wire->close(false);
+    forget(*wire);
+  }
+}
+
+// ---- what became of it
+
+void Replayer::Impl::answered(Connection& connection, int status) {
+  Exchange& exchange = *static_cast<Wire&>(connection).exchange;
+  exchange.status = status;
+  const MonoTime now = steady_clock::now();
+  if (exchange.noise.response_delay == Nanos(0)) return deliver(exchange, now);
+  exchange.held = holding.emplace(now + exchange.noise.response_delay, &exchange);
+  arm();
+}
+
+void Replayer::Impl::deliver(Exchange& exchange, MonoTime now) {
+  Reading& reading = exchange.account->delta;
+  ++reading.counters.answered;
+  if (exchange.status >= 500) {
+    ++reading.counters.status_5xx;
+    ++reading.errors;
+  } else {
+    reading.response_time.record(now - exchange.due.at);
+  }
+  const WirePtr wire = exchange.wire;
+  const bool asked_to_close = exchange.due.request->close;
+  finish(exchange);
+  if (wire) keep_or_close(*wire, asked_to_close);
+}
+
+void Replayer::Impl::failed(Connection& connection, Connection::Failure failure) {
+  Exchange& exchange = *static_cast<Wire&>(connection).exchange;
+  const WirePtr wire = std::exchange(exchange.wire, nullptr);
+  // The shadow closed an idle connection just as this went out on it: clients send it again, and so does the replay.
+  if (failure == Connection::Failure::kStale && !exchange.retried) {
+    exchange.retried = true;
+    open_wire(wire->lane, exchange);  // before forget(), which may take the lane
+    return forget(*wire);
+  }
+  forget(*wire);
+  switch (failure) {
+    case Connection::Failure::kNoSocket:
+      return fail(exchange, &telemetry::ReplayCounters::shed);
+    case Connection::Failure::kRefused:
+      return fail(exchange, &telemetry::ReplayCounters::refused);
+    case Connection::Failure::kReset:
+    case Connection::Failure::kStale:
+      return fail(exchange, &telemetry::ReplayCounters::reset);
+  }
+}
+
+void Replayer::Impl::cut(Connection& connection) {
+  auto& wire = static_cast<Wire&>(connection);
+  Exchange& exchange = *wire.exchange;
+  ++exchange.account->delta.injected_errors;
+  ++exchange.account->delta.errors;
+  finish(exchange);
+  forget(wire);
+}
+
+// With no request on it, or with one whose response is being held and will be delivered all the same.
+void Replayer::Impl::closed(Connection& connection) {
+  auto& wire = static_cast<Wire&>(connection);
+  const WirePtr alive = std::static_pointer_cast<Wire>(wire.shared_from_this());
+  if (wire.exchange != nullptr) wire.exchange->wire = nullptr;
+  std::erase(wire.lane.idle, alive);
+  forget(wire);
+}
+
+void Replayer::Impl::time_out(Exchange& exchange) {
+  if (const WirePtr wire = std::exchange(exchange.wire, nullptr)) {
+    wire->close(true);
+    forget(*wire);
+  }
+  fail(exchange, &telemetry::ReplayCounters::timed_out);
+}
+
+void Replayer::Impl::fail(Exchange& exchange, std::uint64_t telemetry::ReplayCounters::*counter) {
+  ++(exchange.account->delta.counters.*counter);
+  ++exchange.account->delta.errors;
+  finish(exchange);
+}
+
+// The end of an exchange, which is gone after it.
+void Replayer::Impl::finish(Exchange& exchange) {
+  if (exchange.held) holding.erase(*exchange.held);
+  if (exchange.wire) exchange.wire->exchange = nullptr;
+  exchanges.erase(exchange.self);
+}
+
+void Replayer::Impl::keep_or_close(Wire& wire, bool asked_to_close) {
+  // Further connections of busy lanes are kept as well: opening them anew would load the shadow with what no client
+  // did.
+  if (wire.reusable() && !asked_to_close && !wire.lane.ended && open <= limits.in_flight) {
+    wire.lane.idle.push_back(std::static_pointer_cast<Wire>(wire.shared_from_this()));
+    return;
+  }
+  wire.close(false);
+  forget(wire);
+}
+
+// Takes a closed connection out of its lane, and the lane away with its last.
+void Replayer::Impl::forget(Wire& wire) {
+  wire.exchange = nullptr;
+  --open;
+  if (--wire.lane.open == 0) lanes.erase(std::pair(wire.lane.key));
+}
+
+void Replayer::Impl::close_all() {
+  timer.cancel();
+  for (Exchange& exchange : exchanges)
+    if (exchange.wire) exchange.wire->close(true);
+  for (auto& [key, lane] : lanes)
+    for (const WirePtr& wire : lane.idle) wire->close(false);
+}
+
+// ---- the interface
+
+Replayer::Replayer(asio::io_context& io, Target target, Limits limits, std::uint64_t seed)
+    : impl_(std::make_shared<Impl>(io, target, limits, seed)) {}
+
+Replayer::~Replayer() {
+  impl_->close_all();
+}
+
+void Replayer::set_phase(const Phase& phase) {
+  impl_->send_due(steady_clock::now(), std::numeric_limits<int>::max());  // what is due by now belongs to the old phase
+  impl_->ledger.set_phase(phase);
+  impl_->arm();
+}
+
+void Replayer::offer(protocol::Request request) {
+  const Ledger::AccountPtr& account = impl_->ledger.current();
+  const auto added = impl_->schedule.add(request, account->phase.multiplicity, steady_clock::now());
+  Reading& reading = account->delta;
+  ++reading.counters.offered;
+  reading.counters.copies += added.copies;
+  reading.counters.shed += added.shed;
+  reading.replayed += added.shed;
+  reading.errors += added.shed;
+  impl_->arm();
+}
+
+void Replayer::end_connection(std::uint64_t conn_id) {
+  impl_->schedule.end(conn_id, steady_clock::now());
+  impl_->arm();
+}
+
+void Replayer::flush() {
+  impl_->ledger.current()->delta.counters.cancelled += impl_->schedule.clear();
+  while (!impl_->exchanges.empty()) impl_->time_out(impl_->exchanges.front());
+}
+
+std::size_t Replayer::in_flight() const {
+  return impl_->exchanges.size();
+}
+
+std::size_t Replayer::scheduled() const {
+  return impl_->schedule.copies();
+}
+
+std::vector<Reading> Replayer::take() {
+  return impl_->ledger.take();
+}
+
+}  // namespace gnomon::replay
