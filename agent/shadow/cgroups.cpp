@@ -1,0 +1,162 @@
+#include "agent/shadow/cgroups.h"
+
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+#include "agent/discovery/cgroup.h"
+#include "common/status.h"
+#include "fmt/format.h"
+
+namespace gnomon::shadow {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Hierarchy {
+  std::string mount;
+  bool v2 = false;
+};
+
+std::vector<Hierarchy> hierarchies(const std::string& root) {
+  if (fs::exists(root + "/cgroup.controllers")) return {{root, true}};
+  std::vector<Hierarchy> found;
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(root, error)) {
+    // Links ("cpu" to "cpu,cpuacct") lead to one that is found anyway.
+    if (entry.is_symlink(error) || !fs::exists(entry.path() / "cgroup.procs", error)) continue;
+    found.push_back({entry.path().string(), fs::exists(entry.path() / "cgroup.controllers", error)});
+  }
+  return found;
+}
+
+std::string parent_of_agents(const Hierarchy& hierarchy) {
+  return hierarchy.mount + "/" + discovery::kShadowCgroup;
+}
+
+absl::Status write(const std::string& path, const std::string& value) {
+  std::ofstream out(path);
+  if (!(out << value << std::flush)) return errno_status(fmt::format("writing \"{}\" to {}", value, path));
+  return absl::OkStatus();
+}
+
+absl::Status make_directory(const std::string& path) {
+  if (::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST)
+    return errno_status(fmt::format("cgroup {} (needs root and a writable cgroup file system)", path));
+  return absl::OkStatus();
+}
+
+bool exists(const std::string& path) {
+  return ::access(path.c_str(), F_OK) == 0;
+}
+
+constexpr std::int64_t kPeriod = 100'000;  // µs
+std::int64_t quota_of(MilliCpu cpu) {
+  return std::max<std::int64_t>(1000, cpu.value * kPeriod / 1000);
+}
+
+absl::Status limit_v1(const std::string& directory, Budget budget) {
+  if (exists(directory + "/cpu.cfs_quota_us")) {
+    RETURN_IF_ERROR(write(directory + "/cpu.cfs_period_us", std::to_string(kPeriod)));
+    RETURN_IF_ERROR(write(directory + "/cpu.cfs_quota_us", std::to_string(quota_of(budget.cpu))));
+    RETURN_IF_ERROR(write(directory + "/cpu.shares", "10"));  // of 1024
+  }
+  if (exists(directory + "/memory.limit_in_bytes"))
+    RETURN_IF_ERROR(write(directory + "/memory.limit_in_bytes", std::to_string(budget.memory.value)));
+  return absl::OkStatus();
+}
+
+absl::Status limit_v2(const std::string& directory, Budget budget) {
+  if (exists(directory + "/cpu.max")) {
+    RETURN_IF_ERROR(write(directory + "/cpu.max", fmt::format("{} {}", quota_of(budget.cpu), kPeriod)));
+    RETURN_IF_ERROR(write(directory + "/cpu.weight", "1"));  // of 100
+  }
+  if (exists(directory + "/memory.max"))
+    RETURN_IF_ERROR(write(directory + "/memory.max", std::to_string(budget.memory.value)));
+  return absl::OkStatus();
+}
+
+// Hands down those of our controllers that the cgroup has.
+absl::Status delegate(const std::string& directory) {
+  std::ifstream in(directory + "/cgroup.controllers");
+  for (std::string controller; in >> controller;) {
+    static const std::set<std::string> kWanted = {"cpu", "cpuset", "memory", "pids", "io"};
+    if (kWanted.contains(controller)) RETURN_IF_ERROR(write(directory + "/cgroup.subtree_control", "+" + controller));
+  }
+  return absl::OkStatus();
+}
+
+void add_below(const std::string& directory, std::vector<std::string>* found) {
+  std::error_code error;
+  if (!fs::is_directory(directory, error)) return;
+  for (fs::directory_iterator entry(directory, error), end; !error && entry != end; entry.increment(error)) {
+    std::error_code ignored;
+    if (entry->is_directory(ignored)) add_below(entry->path().string(), found);
+  }
+  found->push_back(directory);
+}
+
+}  // namespace
+
+std::string cgroup_path(const std::string& agent, const std::string& session) {
+  return fmt::format("/{}/{}/{}", discovery::kShadowCgroup, agent, session);
+}
+
+absl::Status make_budget_cgroup(const std::string& root, const std::string& agent, Budget budget) {
+  const std::vector<Hierarchy> all = hierarchies(root);
+  if (all.empty()) return absl::FailedPreconditionError(fmt::format("no cgroup hierarchy is mounted at {}", root));
+  for (const Hierarchy& hierarchy : all) {
+    const std::string parent = parent_of_agents(hierarchy), own = parent + "/" + agent;
+    RETURN_IF_ERROR(make_directory(parent));
+    if (hierarchy.v2) {
+      RETURN_IF_ERROR(delegate(hierarchy.mount));
+      RETURN_IF_ERROR(delegate(parent));
+    }
+    RETURN_IF_ERROR(make_directory(own));
+    if (hierarchy.v2) RETURN_IF_ERROR(delegate(own));
+    RETURN_IF_ERROR(hierarchy.v2 ? limit_v2(own, budget) : limit_v1(own, budget));
+  }
+  return absl::OkStatus();
+}
+
+std::vector<std::string> agent_cgroups(const std::string& root, const std::string& agent, const std::string& session) {
+  std::vector<std::string> found;
+  for (const Hierarchy& hierarchy : hierarchies(root))
+    add_below(parent_of_agents(hierarchy) + "/" + agent + (session.empty() ? "" : "/" + session), &found);
+  return found;
+}
+
+std::vector<pid_t> cgroup_processes(const std::vector<std::string>& directories) {
+  std::set<pid_t> pids;
+  for (const std::string& directory : directories) {
+    std::ifstream in(directory + "/cgroup.procs");
+    for (pid_t pid = 0; in >> pid;)
+      if (pid > 0) pids.insert(pid);
+  }
+  return {pids.begin(), pids.end()};
+}
+
+absl::Status remove_cgroups(const std::vector<std::string>& directories) {
+  constexpr int kPauseMs = 5, kPauses = 400;
+  int pauses = 0;
+  for (const std::string& directory : directories) {
+    // Its last process is gone for us before the kernel has let go of the cgroup; there is nothing to wait on in v1.
+    while (::rmdir(directory.c_str()) != 0 && errno != ENOENT) {
+      if (errno != EBUSY || ++pauses > kPauses) return errno_status(fmt::format("removing cgroup {}", directory));
+      ::poll(nullptr, 0, kPauseMs);
+    }
+  }
+  return absl::OkStatus();
+}
+
+void remove_empty_parents(const std::string& root) {
+  for (const Hierarchy& hierarchy : hierarchies(root)) ::rmdir(parent_of_agents(hierarchy).c_str());
+}
+
+}  // namespace gnomon::shadow

@@ -1,0 +1,38 @@
+#pragma once
+// The cgroups of shadows: <hierarchy>/gnomon/<agent>/<session>, with the node's budget on the middle one. v1, hybrid
+// and v2.
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "agent/shadow/shadow.h"
+
+namespace gnomon::shadow {
+
+inline constexpr char kCgroupRoot[] = "/sys/fs/cgroup";
+
+// The path that an OCI runtime is given: the same in all hierarchies.
+std::string cgroup_path(const std::string& agent, const std::string& session);
+
+// Makes the agent's cgroup in every hierarchy, with the budget as a hard limit and the lowest weight.
+absl::Status make_budget_cgroup(const std::string& root, const std::string& agent, Budget budget);
+
+// The directories of the agent's cgroups that exist, children before their parents; of one session's if that is not
+// empty.
+std::vector<std::string> agent_cgroups(const std::string& root, const std::string& agent,
+                                       const std::string& session = "");
+
+// The processes in these cgroups.
+std::vector<pid_t> cgroup_processes(const std::vector<std::string>& directories);
+
+// Removes cgroups whose processes have been killed, children first. Waits up to two seconds for the kernel to be done
+// with them; the error names the one that stays.
+absl::Status remove_cgroups(const std::vector<std::string>& directories);
+
+// Removes the parent of all agents' cgroups where no agent is left.
+void remove_empty_parents(const std::string& root);
+
+}  // namespace gnomon::shadow

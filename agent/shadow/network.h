@@ -1,0 +1,25 @@
+#pragma once
+// The shadow's network: two namespaces of our own and one link between them. The host's are never touched.
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "agent/discovery/instance.h"
+#include "common/unique_fd.h"
+
+namespace gnomon::shadow {
+
+struct Network {
+  UniqueFd shadow;      // what the service runs in: lo and one link, no default route
+  UniqueFd replay;      // the other end of the link
+  bool inside = false;  // it listens on loopback only: the replayer has to be inside
+  std::string address;  // where the service is reached from replay_netns()
+  int replay_netns() const { return inside ? shadow.get() : replay.get(); }
+};
+
+// Makes both, with the addresses that the instance listens on and its namespace's settings of TCP. The namespaces go
+// when the last descriptor and process of them do.
+absl::StatusOr<Network> make_network(const discovery::Instance& instance);
+
+}  // namespace gnomon::shadow

@@ -1,0 +1,220 @@
+#include "agent/shadow/process_shadow.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <optional>
+
+#include "agent/discovery/procfs.h"
+#include "agent/discovery/sockets.h"
+#include "agent/shadow/bundle.h"
+#include "agent/shadow/cgroups.h"
+#include "agent/shadow/launch.h"
+#include "agent/shadow/namespaces.h"
+#include "agent/shadow/network.h"
+#include "agent/shadow/oci_runtime.h"
+#include "agent/shadow/output.h"
+#include "agent/shadow/root_filesystem.h"
+#include "agent/shadow/root_plan.h"
+#include "common/log.h"
+#include "common/status.h"
+#include "fmt/format.h"
+
+namespace gnomon::shadow {
+namespace {
+
+constexpr char kProc[] = "/proc";
+constexpr Bytes kLeastWritable{16u << 20};
+
+absl::StatusOr<std::string> hostname_of(pid_t pid) {
+  const UniqueFd space(::open(fmt::format("{}/{}/ns/uts", kProc, pid).c_str(), O_RDONLY | O_CLOEXEC));
+  if (!space.valid()) return errno_status(fmt::format("host name of process {}", pid));
+  utsname name{};
+  RETURN_IF_ERROR(run_inside(space.get(), CLONE_NEWUTS,
+                             [&] { return ::uname(&name) == 0 ? absl::OkStatus() : errno_status("uname"); }));
+  return std::string(name.nodename);
+}
+
+// Opens and closes one connection, from the calling thread's network namespace.
+absl::Status connect_once(const std::string& address, std::uint16_t port) {
+  const bool v6 = address.find(':') != std::string::npos;
+  sockaddr_storage storage{};
+  if (v6) {
+    auto* to = reinterpret_cast<sockaddr_in6*>(&storage);
+    to->sin6_family = AF_INET6;
+    to->sin6_port = htons(port);
+    if (::inet_pton(AF_INET6, address.c_str(), &to->sin6_addr) != 1) return absl::InternalError(address);
+  } else {
+    auto* to = reinterpret_cast<sockaddr_in*>(&storage);
+    to->sin_family = AF_INET;
+    to->sin_port = htons(port);
+    if (::inet_pton(AF_INET, address.c_str(), &to->sin_addr) != 1) return absl::InternalError(address);
+  }
+  const UniqueFd socket(::socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!socket.valid()) return errno_status("socket");
+  const timeval patience{1, 0};  // the link has no other end to lose packets on
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+  const socklen_t length = v6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
+  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&storage), length) != 0)
+    return errno_status(fmt::format("connecting to the shadow at {} port {}", address, port));
+  return absl::OkStatus();
+}
+
+class ProcessShadow final : public Shadow {
+ public:
+  ProcessShadow(const Home& home, const Spec& spec, std::shared_ptr<void> reservation)
+      : state_(home.state), spec_(spec), reservation_(std::move(reservation)) {}
+
+  ~ProcessShadow() override {
+    const std::vector<std::string> cgroups = agent_cgroups(kCgroupRoot, state_->name(), spec_.id);
+    std::vector<pid_t> pids = cgroup_processes(cgroups);
+    if (pid_ > 0 && std::find(pids.begin(), pids.end(), pid_) == pids.end() && alive()) pids.push_back(pid_);
+    absl::Status gone = kill_and_wait(pids);
+    if (pidfd_.valid()) {  // reaps it if it had ended by itself
+      siginfo_t ignored{};
+      ::waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), &ignored, WEXITED | WNOHANG);
+    }
+    if (gone.ok()) gone = remove_cgroups(cgroups);
+    if (!gone.ok()) {
+      spdlog::error("shadow {}: {}; the next start or cleanup removes it", spec_.id, std::string(gone.message()));
+      return;
+    }
+    if (pid_ > 0) state_->forget_process(pid_);
+  }
+
+  absl::Status start(const Home& home) {
+    const auto now = discovery::read_process(kProc, spec_.instance.pid);
+    if (!now || now->start_ticks != spec_.instance.start_ticks)
+      return absl::NotFoundError(fmt::format("process {} has ended or been replaced", spec_.instance.pid));
+    const std::string directory = fmt::format("{}/{}", kProc, spec_.instance.pid);
+    ASSIGN_OR_RETURN(const Launch launch, read_launch(kProc, spec_.instance.pid));
+    const RootPlan plan = plan_root(launch, discovery::read_file(directory + "/mountinfo").value_or(""));
+    const Bytes writable = std::max(kLeastWritable, Bytes{spec_.memory.value / 2});
+    ASSIGN_OR_RETURN(RootFilesystem root,
+                     RootFilesystem::build(spec_.instance.pid, plan, state_->path() + "/" + spec_.id, writable));
+    root_.emplace(std::move(root));
+    ASSIGN_OR_RETURN(network_, make_network(spec_.instance));
+    ASSIGN_OR_RETURN(output_, OutputTail::open(launch.uid, launch.gid));
+    int lease[2];
+    if (::pipe2(lease, O_CLOEXEC) != 0) return errno_status("pipe");
+    const UniqueFd lease_end(lease[0]);
+    lease_.reset(lease[1]);
+    ASSIGN_OR_RETURN(const std::string hostname, hostname_of(spec_.instance.pid));
+
+    const Bundle bundle{.root = root_->root(),
+                        .binds = root_->binds(),
+                        .masked = plan.masked,
+                        .init = home.init,
+                        .netns = fmt::format("{}/{}/fd/{}", kProc, ::getpid(), network_.shadow.get()),
+                        .hostname = hostname,
+                        .cgroup = cgroup_path(state_->name(), spec_.id),
+                        .cpu = spec_.cpu,
+                        .memory = spec_.memory};
+    std::ofstream config(root_->scratch() + "/config.json");
+    if (!(config << oci_config(launch, bundle) << std::flush))
+      return errno_status("writing the shadow's configuration");
+    return run({home.runc, root_->scratch(), spec_.id, output_->write_end(), lease_end.get()});
+  }
+
+  pid_t pid() const override { return pid_; }
+  int pidfd() const override { return pidfd_.get(); }
+  bool alive() const override { return !wait_for_end(0); }
+  std::vector<std::string> log_tail() const override { return output_->lines(); }
+  int replay_netns() const override { return network_.replay_netns(); }
+  std::string address() const override { return network_.address; }
+  std::uint16_t port() const override { return spec_.instance.listeners.front().port; }
+
+  absl::StatusOr<std::vector<UniqueFd>> wait_ready(Nanos timeout) override {
+    constexpr int kPauseMs = 5;
+    const auto deadline = std::chrono::steady_clock::now() + timeout;
+    while (true) {
+      const auto listeners = discovery::listeners_of_tree(kProc, pid_, port());
+      if (!listeners.empty()) return reach(listeners);
+      if (wait_for_end(kPauseMs)) return with_output(absl::FailedPreconditionError(end_of_process()));
+      if (std::chrono::steady_clock::now() >= deadline) {
+        return with_output(absl::DeadlineExceededError(
+            fmt::format("the shadow does not listen on port {} after {}", port(), format_duration(timeout))));
+      }
+    }
+  }
+
+ private:
+  absl::Status run(const Start& start) {
+    const auto started = run_container(start);
+    output_->close_write_end();
+    if (!started.ok()) return with_output(started.status());
+    pid_ = *started;
+    pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
+    if (!pidfd_.valid()) return with_output(errno_status("the shadow's first process"));
+    const absl::Status recorded = state_->record_process(pid_);
+    // It may have ended already: that is for wait_ready() to tell.
+    return absl::IsNotFound(recorded) ? absl::OkStatus() : recorded;
+  }
+
+  absl::StatusOr<std::vector<UniqueFd>> reach(const std::vector<discovery::ListenSocket>& listeners) {
+    const absl::Status connected =
+        run_inside(replay_netns(), CLONE_NEWNET, [&] { return connect_once(address(), port()); });
+    if (!connected.ok()) return with_output(connected);
+    std::vector<UniqueFd> copies;
+    for (const discovery::ListenSocket& listener : listeners) {
+      ASSIGN_OR_RETURN(UniqueFd copy, discovery::borrow_fd(listener.pid, listener.fd));
+      copies.push_back(std::move(copy));
+    }
+    return copies;
+  }
+
+  bool wait_for_end(int timeout_ms) const {
+    pollfd wait{pidfd_.get(), POLLIN, 0};
+    return ::poll(&wait, 1, timeout_ms) == 1;
+  }
+
+  std::string end_of_process() const {
+    siginfo_t info{};
+    if (::waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0)
+      return fmt::format("the shadow ended before it listened on port {}", port());
+    return fmt::format("the shadow ended with {} {} before it listened on port {}",
+                       info.si_code == CLD_EXITED ? "status" : "signal", info.si_status, port());
+  }
+
+  absl::Status with_output(const absl::Status& status) {
+    if (pid_ <= 0 || !alive()) output_->drain(500);  // nobody is left who could write more
+    std::string text(status.message());
+    const std::vector<std::string> lines = output_->lines();
+    if (lines.empty()) text += "; it wrote nothing";
+    for (std::size_t i = 0; i < lines.size(); ++i) text += (i == 0 ? "; its last lines: " : " | ") + lines[i];
+    return absl::Status(status.code(), text);
+  }
+
+  const std::shared_ptr<StateDirectory> state_;
+  const Spec spec_;
+  std::shared_ptr<void> reservation_;
+  // In the order in which they are needed; what comes last goes first.
+  std::optional<RootFilesystem> root_;
+  Network network_;
+  std::unique_ptr<OutputTail> output_;
+  UniqueFd lease_, pidfd_;
+  pid_t pid_ = 0;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Shadow>> start_shadow(const Home& home, const Spec& spec,
+                                                     std::shared_ptr<void> reservation) {
+  auto shadow = std::make_unique<ProcessShadow>(home, spec, std::move(reservation));
+  if (const absl::Status started = shadow->start(home); !started.ok())
+    return annotate(started, fmt::format("shadow of {} (pid {})", spec.instance.command, spec.instance.pid));
+  return shadow;
+}
+
+}  // namespace gnomon::shadow

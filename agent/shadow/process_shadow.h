@@ -1,0 +1,22 @@
+#pragma once
+// One shadow of a live process.
+
+#include <memory>
+#include <string>
+
+#include "agent/shadow/shadow.h"
+#include "agent/shadow/state.h"
+
+namespace gnomon::shadow {
+
+// What the shadows of one agent share.
+struct Home {
+  std::shared_ptr<StateDirectory> state;
+  std::string runc, init;  // programs
+};
+
+// Copies spec.instance and starts the copy. `reservation` is dropped when everything of the shadow has been removed.
+absl::StatusOr<std::unique_ptr<Shadow>> start_shadow(const Home& home, const Spec& spec,
+                                                     std::shared_ptr<void> reservation);
+
+}  // namespace gnomon::shadow

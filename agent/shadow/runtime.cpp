@@ -1,0 +1,192 @@
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <mutex>
+
+#include "agent/discovery/procfs.h"
+#include "agent/shadow/cgroups.h"
+#include "agent/shadow/oci_runtime.h"
+#include "agent/shadow/process_shadow.h"
+#include "agent/shadow/shadow.h"
+#include "agent/shadow/state.h"
+#include "common/status.h"
+#include "fmt/format.h"
+
+namespace gnomon::shadow {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The program that stands beside this one, as installed and as built.
+absl::StatusOr<std::string> find_init() {
+  const auto self = discovery::read_link("/proc/self/exe");
+  if (!self) return errno_status("/proc/self/exe");
+  std::string init = fs::path(*self).parent_path().string() + "/gnomon-shadow-init";
+  if (::access(init.c_str(), X_OK) != 0) return errno_status(fmt::format("{} (install it beside this program)", init));
+  return init;
+}
+
+absl::StatusOr<std::string> make_state_root(const std::string& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) return errno_status(error.value(), fmt::format("state directory {} (needs root)", path));
+  const std::string canonical = fs::canonical(path, error).string();
+  if (error) return errno_status(error.value(), path);
+  // They would end a path in the options of an overlay.
+  if (canonical.find_first_of(":,\\") != std::string::npos)
+    return absl::InvalidArgumentError(
+        fmt::format("state directory {}: a path without ':', ',' and '\\' is needed", path));
+  return canonical;
+}
+
+// Mounts of the host are still seen, those made here are not seen there and go with the process.
+absl::Status enter_private_mount_namespace() {
+  if (::unshare(CLONE_NEWNS) != 0) return errno_status("private mount namespace (needs CAP_SYS_ADMIN: run as root)");
+  if (::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0) return errno_status("private mount namespace");
+  return absl::OkStatus();
+}
+
+void sweep_agent(StateDirectory state, bool check_only, std::vector<Leftover>* found) {
+  const std::vector<std::string> cgroups = agent_cgroups(kCgroupRoot, state.name());
+  std::vector<pid_t> pids = state.recorded_processes();
+  for (pid_t pid : cgroup_processes(cgroups))
+    if (std::find(pids.begin(), pids.end(), pid) == pids.end()) pids.push_back(pid);
+  const auto problem = [](const absl::Status& status) { return std::string(status.message()); };
+
+  const absl::Status killed = check_only ? absl::OkStatus() : kill_and_wait(pids);
+  for (pid_t pid : pids) found->push_back({"process", std::to_string(pid), problem(killed)});
+  const absl::Status removed = check_only ? absl::OkStatus() : remove_cgroups(cgroups);
+  for (const std::string& cgroup : cgroups) {
+    const bool stays = ::access(cgroup.c_str(), F_OK) == 0;
+    found->push_back({"cgroup", cgroup, stays ? problem(removed) : ""});
+  }
+  // As long as something of the agent is left its directory stays: it is what the next sweep goes by.
+  absl::Status forgotten;
+  if (!check_only) forgotten = !killed.ok() ? killed : !removed.ok() ? removed : state.remove();
+  found->push_back({"state directory", state.path(), problem(forgotten)});
+}
+
+absl::StatusOr<std::vector<Leftover>> sweep_locked(const std::string& state_root, bool check_only) {
+  std::vector<Leftover> found;
+  for (const std::string& name : state_directories(state_root)) {
+    auto state = StateDirectory::take_over(state_root, name);
+    if (state.ok())
+      sweep_agent(std::move(*state), check_only, &found);
+    else if (!absl::IsFailedPrecondition(state.status()) && !absl::IsNotFound(state.status()))
+      found.push_back({"state directory", state_root + "/" + name, std::string(state.status().message())});
+  }
+  if (!check_only && !found.empty()) remove_empty_parents(kCgroupRoot);
+  return found;
+}
+
+// What shadows have been promised of the budget.
+class Ledger {
+ public:
+  explicit Ledger(Budget budget) : free_(budget), total_(budget) {}
+
+  absl::Status take(MilliCpu cpu, Bytes memory) {
+    const std::lock_guard lock(mutex_);
+    if (cpu > free_.cpu) {
+      return absl::ResourceExhaustedError(fmt::format(
+          "{} CPUs are asked for, and {} of the {} CPUs of the node's shadow budget are free: lower it, or raise "
+          "--budget-cpu",
+          format_cpu(cpu), format_cpu(free_.cpu), format_cpu(total_.cpu)));
+    }
+    if (memory > free_.memory) {
+      return absl::ResourceExhaustedError(fmt::format(
+          "{} of memory are asked for, and {} of the {} of the node's shadow budget are free: lower it, or raise "
+          "--budget-memory",
+          format_bytes(memory), format_bytes(free_.memory), format_bytes(total_.memory)));
+    }
+    free_.cpu.value -= cpu.value;
+    free_.memory.value -= memory.value;
+    return absl::OkStatus();
+  }
+
+  void give_back(MilliCpu cpu, Bytes memory) {
+    const std::lock_guard lock(mutex_);
+    free_.cpu.value += cpu.value;
+    free_.memory.value += memory.value;
+  }
+
+ private:
+  std::mutex mutex_;
+  Budget free_;
+  const Budget total_;
+};
+
+class ProcessRuntime final : public Runtime {
+ public:
+  ProcessRuntime(Budget budget, StateDirectory state, std::string runc, std::string init)
+      : budget_(budget),
+        home_{std::make_shared<StateDirectory>(std::move(state)), std::move(runc), std::move(init)},
+        ledger_(std::make_shared<Ledger>(budget)) {}
+
+  ~ProcessRuntime() override {
+    const std::vector<std::string> cgroups = agent_cgroups(kCgroupRoot, home_.state->name());
+    const absl::Status removed = remove_cgroups(cgroups);
+    remove_empty_parents(kCgroupRoot);
+    if (removed.ok()) (void)home_.state->remove();  // else the next sweep needs it
+  }
+
+  Budget budget() const override { return budget_; }
+
+  absl::StatusOr<std::unique_ptr<Shadow>> start(const Spec& spec) override {
+    if (spec.id.empty() || spec.id.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") != std::string::npos)
+      return absl::InvalidArgumentError(
+          fmt::format("shadow id \"{}\": letters a-z, digits and '-' are allowed", spec.id));
+    RETURN_IF_ERROR(ledger_->take(spec.cpu, spec.memory));
+    // Goes back when the shadow has gone, however it ends.
+    std::shared_ptr<void> reservation(
+        nullptr, [ledger = ledger_, cpu = spec.cpu, memory = spec.memory](void*) { ledger->give_back(cpu, memory); });
+    return start_shadow(home_, spec, std::move(reservation));
+  }
+
+ private:
+  const Budget budget_;
+  const Home home_;
+  const std::shared_ptr<Ledger> ledger_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Runtime>> Runtime::create(const std::string& state_root, Budget budget) {
+  ASSIGN_OR_RETURN(std::string runc, find_runc());
+  ASSIGN_OR_RETURN(std::string init, find_init());
+  if (budget.cpu.value <= 0 || budget.memory.value == 0)
+    return absl::InvalidArgumentError("the shadow budget is empty: give it CPUs and memory");
+  ASSIGN_OR_RETURN(const std::string root, make_state_root(state_root));
+  RETURN_IF_ERROR(enter_private_mount_namespace());
+  ASSIGN_OR_RETURN(UniqueFd lock, lock_state_root(root));
+  RETURN_IF_ERROR(sweep_locked(root, false).status());
+  ASSIGN_OR_RETURN(StateDirectory state, StateDirectory::make(root));
+  lock.reset();
+  const std::string name = state.name();
+  // What has been made is removed by its destructor if the rest fails.
+  auto runtime = std::make_unique<ProcessRuntime>(budget, std::move(state), std::move(runc), std::move(init));
+  RETURN_IF_ERROR(make_budget_cgroup(kCgroupRoot, name, budget));
+  // runc starts a shadow's first process and goes; so that its end can be told, it comes to us and not to init.
+  if (::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) return errno_status("prctl");
+  return runtime;
+}
+
+absl::StatusOr<std::vector<Leftover>> sweep(const std::string& state_root, bool check_only) {
+  if (::access(state_root.c_str(), F_OK) != 0) {
+    if (errno == ENOENT) return std::vector<Leftover>{};
+    return errno_status(state_root);
+  }
+  std::error_code error;
+  const std::string root = fs::canonical(state_root, error).string();
+  if (error) return errno_status(error.value(), state_root);
+  ASSIGN_OR_RETURN(const UniqueFd lock, lock_state_root(root));
+  return sweep_locked(root, check_only);
+}
+
+}  // namespace gnomon::shadow
