@@ -50,10 +50,11 @@ struct Verdict {
   std::vector<MetricVerdict> metrics;
 };
 
-// Metrics: response_time_p50/p99, service_time_p50/p99, error_rate, throttled_share, cpu_per_request (reported, never an
-// anomaly by itself: load changes it). 95% intervals by Student's t over the pairs' differences; the expected quantile is
-// control's distribution convolved with the noise. Anomaly: the interval's low end lies above expected + tolerance.
-// Inconclusive: fewer than min_pairs usable pairs, or an interval that reaches beyond the tolerance without clearing it.
+// Metrics: response_time_p50/p99, service_time_p50/p99, error_rate, throttled_share, cpu_per_request (reported, never
+// an anomaly by itself: load changes it). 95% intervals by Student's t over the pairs' differences; the expected
+// quantile is control's distribution convolved with the noise. Anomaly: the interval's low end lies above expected +
+// tolerance. Inconclusive: fewer than min_pairs usable pairs, or an interval that reaches beyond the tolerance without
+// clearing it.
 Verdict judge(const std::vector<BlockData>& blocks, const Expectation& expectation, const Tolerance& tolerance);
 
 }  // namespace gnomon::judge
