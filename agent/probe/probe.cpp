@@ -44,7 +44,7 @@ absl::Status load_error(int error, const KernelLog& log) {
         error, log.tail()));
   }
   return absl::FailedPreconditionError(fmt::format(
-      "probe: loading failed (errno {}); Linux 6.11 or newer is needed, see docs/kernel-support.md; libbpf: {}", error,
+      "probe: loading failed (errno {}); Linux 6.12 or newer is needed, see docs/kernel-support.md; libbpf: {}", error,
       log.tail()));
 }
 

@@ -16,8 +16,11 @@ enum sock_flags {
 	SOCK_DONE = 1, /* the peer's FIN has arrived */
 };
 
+struct bpf_local_storage;
+
 struct sock {
 	struct sock_common __sk_common;
+	struct bpf_local_storage *sk_bpf_storage; /* null: no program has stored anything on this socket */
 };
 
 struct tcp_sock {

@@ -9,6 +9,8 @@
 /* A watched socket's mark, or null: the end of the road for every other socket of the machine. */
 static __always_inline struct probe_socket *watched(struct sock *sk)
 {
+	if (!sk->sk_bpf_storage) /* spares them the helper call */
+		return NULL;
 	return bpf_sk_storage_get(&sockets, sk, 0, 0);
 }
 

@@ -7,7 +7,7 @@
 const volatile __u32 ring_bytes = 0;
 const volatile __u32 wake_bytes = 0; /* ring fill beyond which the reader is woken */
 
-/* Since Linux 6.4; for tp_btf programs since 6.11. */
+/* In tp_btf programs: there in Linux 6.12, not in 6.1. */
 extern int bpf_dynptr_from_skb(struct __sk_buff *skb, __u64 flags, struct bpf_dynptr *ptr) __ksym;
 
 /* Since Linux 6.2: reads fields through a pointer that the verifier knows as another type, at no cost. */

@@ -19,7 +19,7 @@ int BPF_PROG(lat_ready, struct sock *sk)
 	return 0;
 }
 
-/* Since Linux 6.16. Fires with the first byte not yet handed to TCP, so once more for each further piece of a large send. */
+/* There in Linux 6.18, not in 6.12. Fires with the first byte not yet handed to TCP, so once more for each further piece of a large send. */
 SEC("tp_btf/tcp_sendmsg_locked")
 int BPF_PROG(lat_send, struct sock *sk, struct msghdr *msg)
 {
@@ -32,11 +32,13 @@ int BPF_PROG(lat_send, struct sock *sk, struct msghdr *msg)
 	return 0;
 }
 
-/* Loaded instead where the former does not exist (Linux 6.3 to 6.15). The message is gone: no status is known. */
+/* Loaded instead where the former does not exist. The message is gone: no status is known. It fires after the socket's lock
+ * was released, so the client may have answered the response with its next request already: that one starts here. */
 SEC("tp_btf/sock_send_length")
 int BPF_PROG(lat_sent, struct sock *sk, int ret)
 {
 	struct probe_socket *mark;
+	struct tcp_sock *tcp;
 
 	if (ret <= 0)
 		return 0;
@@ -45,5 +47,8 @@ int BPF_PROG(lat_sent, struct sock *sk, int ret)
 		return 0;
 	count(mark, PROBE_SENT, 1);
 	response(mark, STATUS_UNKNOWN);
+	tcp = bpf_skc_to_tcp_sock(sk);
+	if (tcp && !mark->request_ns && bytes_waiting(sk, tcp))
+		mark->request_ns = bpf_ktime_get_ns();
 	return 0;
 }

@@ -71,7 +71,7 @@ TEST_F(LatencyTest, StatusesOf500To599AreErrorsAndNothingElseIs) {
   service.start();
   ask(service, statuses.size(), response(200).size());
   EXPECT_EQ(counter(PROBE_REQUESTS), statuses.size());
-  if (!sees_status()) GTEST_SKIP() << "no tracepoint tcp_sendmsg_locked (Linux 6.16): status is not read";
+  if (!sees_status()) GTEST_SKIP() << "no tracepoint tcp_sendmsg_locked on this kernel: status is not read";
   EXPECT_EQ(counter(PROBE_STATUS_ERROR), 3u);
 }
 
@@ -88,7 +88,7 @@ TEST_F(LatencyTest, AStatusLineInSeveralSegmentsIsRead) {
   service.start();
   ask(service, 5, 21);
   EXPECT_EQ(counter(PROBE_REQUESTS), 5u);
-  if (!sees_status()) GTEST_SKIP() << "no tracepoint tcp_sendmsg_locked (Linux 6.16): status is not read";
+  if (!sees_status()) GTEST_SKIP() << "no tracepoint tcp_sendmsg_locked on this kernel: status is not read";
   EXPECT_EQ(counter(PROBE_STATUS_ERROR), 5u);
 }
 
@@ -104,7 +104,7 @@ TEST_F(LatencyTest, AnInterimResponseDoesNotAnswerTheRequest) {
   watch(service.listener(), 0);
   service.start();
   ask(service, 10, 25 + response(500).size());
-  if (!sees_status()) GTEST_SKIP() << "no tracepoint tcp_sendmsg_locked (Linux 6.16): status is not read";
+  if (!sees_status()) GTEST_SKIP() << "no tracepoint tcp_sendmsg_locked on this kernel: status is not read";
   EXPECT_EQ(counter(PROBE_REQUESTS), 10u);
   EXPECT_EQ(counter(PROBE_STATUS_ERROR), 10u);
   EXPECT_GE(*probe->read(slot).value().service_time.quantile(0), kDelay * 31 / 32);
