@@ -21,6 +21,13 @@ namespace {
 constexpr Bytes kLeastMemory{64u << 20};
 constexpr std::size_t kPortsNamed = 12;  // in the message that says what listens instead
 
+// An agent that watches a service holds duplicates of its sockets; they make it no instance.
+bool is_agent(const ProcessTable& processes, pid_t pid) {
+  if (pid == ::getpid()) return true;
+  const auto process = processes.find(pid);
+  return process != processes.end() && (process->second.name == "gnomon" || process->second.name == "gnomon-agent");
+}
+
 // One of several processes whose trees hold listeners of the port.
 struct Candidate {
   pid_t top = 0;
@@ -104,7 +111,9 @@ std::vector<Candidate> candidates_of(const std::string& proc, const ProcessTable
 
   std::set<pid_t> holders;
   for (auto& [inode, list] : holders_of) {
-    std::erase_if(list, [&](const Holder& holder) { return in_shadow_cgroup(proc, holder.pid); });
+    std::erase_if(list, [&](const Holder& holder) {
+      return in_shadow_cgroup(proc, holder.pid) || is_agent(processes, holder.pid);
+    });
     // A service manager keeps the listeners that it has handed to a service: the service is what is wanted.
     if (list.size() > 1) std::erase_if(list, [](const Holder& holder) { return holder.pid == 1; });
     for (const Holder& holder : list) holders.insert(holder.pid);

@@ -1,0 +1,69 @@
+#pragma once
+// Real services to be shadowed, and ways to ask them.
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "agent/discovery/instance.h"
+#include "agent/shadow/shadow.h"
+#include "gtest/gtest.h"
+
+namespace gnomon::shadow {
+
+// Removed with all its files at the end.
+class TemporaryDirectory {
+ public:
+  explicit TemporaryDirectory(const std::string& parent = "/tmp");
+  ~TemporaryDirectory();
+  TemporaryDirectory(const TemporaryDirectory&) = delete;
+  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+  const std::string& path() const { return path_; }
+  std::string file(const std::string& name, const std::string& text) const;  // its path
+
+ private:
+  std::string path_;
+};
+
+// A program, killed with its process group at the end.
+class Service {
+ public:
+  Service(
+      const std::vector<std::string>& argv, const std::string& directory,
+      const std::function<void()>& before_exec = [] {});
+  ~Service();
+  Service(const Service&) = delete;
+  Service& operator=(const Service&) = delete;
+  pid_t pid() const { return pid_; }
+
+ private:
+  pid_t pid_ = 0;
+};
+
+std::uint16_t free_port();
+
+// Waits until something listens on the port.
+absl::StatusOr<discovery::Instance> wait_for_instance(std::uint16_t port);
+
+// The body of the answer to GET `target`, from the network namespace `netns` (the test's own if negative); an error for
+// what is not "200".
+absl::StatusOr<std::string> http_get(int netns, const std::string& address, std::uint16_t port,
+                                     const std::string& target);
+
+// A Python program that answers GET /eval?EXPRESSION (percent-encoded) with the value of the expression, and other
+// targets with "production". Arguments: address, port.
+extern const char kEvalServer[];
+
+// The value of a Python expression, in a server of that kind.
+std::string evaluate(const Shadow& shadow, const std::string& expression);
+
+// Why shadows cannot be made here; empty if they can.
+std::string missing_for_shadows();
+
+inline constexpr Budget kTestBudget{MilliCpu{1000}, Bytes{1ull << 30}};
+inline constexpr Nanos kReadyTimeout = std::chrono::seconds(20);
+
+}  // namespace gnomon::shadow
