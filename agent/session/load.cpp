@@ -75,8 +75,8 @@ void Load::flush() {
   impl_->ask([](replay::Replayer& replayer) { replayer.flush(); });
 }
 
-std::size_t Load::in_flight() {
-  return impl_->ask([](replay::Replayer& replayer) { return replayer.in_flight(); });
+std::size_t Load::outstanding() {
+  return impl_->ask([](replay::Replayer& replayer) { return replayer.scheduled() + replayer.in_flight(); });
 }
 
 std::vector<replay::Reading> Load::take() {

@@ -26,7 +26,7 @@ class Load {
   // From any thread but the replayer's; they wait for it.
   void set_phase(const replay::Phase& phase);
   void flush();
-  std::size_t in_flight();
+  std::size_t outstanding();  // copies scheduled, or sent and not answered
   std::vector<replay::Reading> take();
 
  private:

@@ -266,14 +266,14 @@ absl::Status Session::Impl::run_block(const Block& block) {
   return absl::OkStatus();
 }
 
-// Lets what is in flight be answered, without new load, then cuts off the rest: a block must not pay for the one
-// before.
+// Lets what is scheduled or in flight be answered, without new load, then cuts off the rest: a block must not pay for
+// the one before.
 absl::Status Session::Impl::drain() {
   RETURN_IF_ERROR(enter_phase(-1, 0, false));
   const MonoTime deadline = clock.now() + kDrainTimeout;
   do {
     RETURN_IF_ERROR(wait_until(std::min(deadline, clock.now() + 20ms)));
-  } while (load->in_flight() > 0 && clock.now() < deadline);
+  } while (load->outstanding() > 0 && clock.now() < deadline);
   load->flush();
   return observe();
 }
