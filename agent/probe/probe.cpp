@@ -21,7 +21,7 @@ namespace gnomon::probe {
 namespace {
 
 constexpr char kBtf[] = "/sys/kernel/btf/vmlinux";
-constexpr Nanos kPollInterval = std::chrono::milliseconds(10);  // how often an idle reader looks: see PROBE_WAKE_BYTES
+constexpr Nanos kPollInterval = std::chrono::milliseconds(5);  // how often an idle reader looks: see PROBE_WAKE_BYTES
 
 struct SkeletonDeleter {
   void operator()(probe_bpf* skeleton) const { probe_bpf::destroy(skeleton); }
