@@ -39,6 +39,7 @@ class LoopbackServer {
     explicit Peer(boost::asio::io_context& io) : socket(io) {}
     tcp::socket socket;
     int number = 0;
+    std::vector<char> buffer = std::vector<char>(32 << 10);
     std::string input;
     std::size_t served = 0;
   };
@@ -55,16 +56,17 @@ class LoopbackServer {
   }
 
   void read(const PeerPtr& peer) {
-    boost::asio::async_read(peer->socket, boost::asio::dynamic_buffer(peer->input), boost::asio::transfer_at_least(1),
-                            [this, peer](const boost::system::error_code& error, std::size_t) {
-                              if (error) {
-                                ++closed;
-                                return;
-                              }
-                              while (take(peer)) {
-                              }
-                              if (peer->socket.is_open()) read(peer);
-                            });
+    peer->socket.async_read_some(boost::asio::buffer(peer->buffer),
+                                 [this, peer](const boost::system::error_code& error, std::size_t size) {
+                                   if (error) {
+                                     ++closed;
+                                     return;
+                                   }
+                                   peer->input.append(peer->buffer.data(), size);
+                                   while (take(peer)) {
+                                   }
+                                   if (peer->socket.is_open()) read(peer);
+                                 });
   }
 
   // Takes one whole request off the input and answers it.
@@ -72,7 +74,7 @@ class LoopbackServer {
     const auto header = peer->input.find("\r\n\r\n");
     if (header == std::string::npos) return false;
     const auto field = peer->input.find("Content-Length: ");
-    const std::size_t body = field < header ? std::stoul(peer->input.substr(field + 16)) : 0;
+    const std::size_t body = field < header ? std::stoul(peer->input.substr(field + 16, 20)) : 0;
     const std::size_t size = header + 4 + body;
     if (peer->input.size() < size) return false;
     if (peer->served > 0 && behaviour.close_further > 0) {

@@ -23,6 +23,7 @@ class ReplayerTest : public ::testing::Test {
   ReplayerTest() : server(io) {
     limits.lag = milliseconds(1);
     limits.copy_spread = milliseconds(20);
+    limits.timeout = seconds(3600);  // only what a test stalls on purpose shall time out, however slow the machine
   }
 
   void start(std::uint64_t seed = 1) {
