@@ -17,9 +17,9 @@ class Bodies(Case):
         # Blocks of 25 s: all bodies go out within the first one, which replays each of them once.
         running = self.start_try("--port", "8080", "--pid", str(production.process.pid), "--fraction", "100%",
                                  "--profile", profile, "--for", "600s", "-o", "json")
-        running.wait_for(lambda: running.said(r"(?i)warm"), "warming up")
+        running.wait_for(lambda: running.said("warming up"), "warming up")
         sent = send_bodies(production, seed=1, connections=1, requests=1, largest=1000)
-        running.wait_for(lambda: running.said(r"(?i)\bblock 1\b"), "first block")
+        running.wait_for(lambda: running.said(r"(control|treatment) 1/"), "first block")
         sent += send_bodies(production, seed=2)
 
         shadow = production.shadow_pids()

@@ -17,7 +17,7 @@ class FailOpen(Case):
         load = Wrk(production, rate=500, connections=40)
         self.addCleanup(load.finish, stop=True)
         running = self.start_try("--port", "8080", "--pid", str(production.process.pid), "--fraction", "100%", "--for", "120s")
-        running.wait_for(lambda: running.said(r"(?i)\bblock 1\b"), "first block")
+        running.wait_for(lambda: running.said(r"(control|treatment) 1/"), "first block")
         self.assertNotEqual([], production.shadow_pids(), "there was a shadow to clean up")
         self.assertNotEqual([], traces_of(running.pid), "there were traces to clean up")
 
@@ -42,7 +42,7 @@ class FailOpen(Case):
         load = Wrk(production, rate=200)
         self.addCleanup(load.finish, stop=True)
         running = self.start_try("--port", "8080", "--pid", str(production.process.pid), "--fraction", "100%", "--for", "120s")
-        running.wait_for(lambda: running.said(r"(?i)\bblock 1\b"), "first block")
+        running.wait_for(lambda: running.said(r"(control|treatment) 1/"), "first block")
         running.process.send_signal(signal.SIGINT)
         self.assertEqual(0, running.wait(30), running.text())
         self.assertRegex(running.text(), r"(?i)inconclusive", "too few blocks are never a pass")

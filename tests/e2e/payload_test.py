@@ -64,7 +64,7 @@ class Payload(ThreeProgramsCase):
                 self.post(production, connection, marker)
                 return os.path.exists(report) and os.path.getsize(report) > 0
 
-            running.wait_for(lambda: running.said(r"(?i)warm"), "warming up")
+            running.wait_for(lambda: running.said("warming up"), "warming up")
             running.wait_for(posts_until_done, "the report is written", 60)
         self.assertEqual(0, running.wait(30), running.text())
         self.assertNotIn(marker.decode(), running.text())
