@@ -111,7 +111,10 @@ absl::Status read_scenarios(const v1::ShadowInstanceProfile& message, Profile& p
     auto load = scenario_load(name);
     if (!load.ok()) return annotate(load.status(), field);
     if (!seen.insert(name).second) return annotate(invalid(name, "is there twice"), field);
-    if (!load->has_value()) continue;
+    if (!load->has_value()) {
+      profile.inert_scenarios.push_back(name);
+      continue;
+    }
     if (loaded) return annotate(invalid(name, "is a second peak load; a profile has one load multiple"), field);
     profile.load_multiple = **load;
     loaded = true;

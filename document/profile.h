@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "common/units.h"
@@ -30,6 +31,7 @@ struct Profile {
   std::variant<RelativeToProduction, Bytes> memory = RelativeToProduction{1};
   Noise noise;
   double load_multiple = 2;  // ρ of the treatment, from simulated_peak_load_<N>x; a profile without one gives 1
+  std::vector<std::string> inert_scenarios;  // accepted by name, but nothing acts on them yet
 };
 
 // Checks every field and resolves scenarios; the error names field path, value and what is allowed. `file` and the field

@@ -39,6 +39,7 @@ figure { margin: 0 0 26px; } figure:last-child { margin-bottom: 0; }
 figcaption p { margin: 0; font-size: 13px; }
 figure > svg { display: block; width: 100%; height: auto; }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 18px; font-size: 13px; color: var(--soft); margin: 4px 0; }
+section > .legend { margin-bottom: 18px; }
 .legend span { display: inline-flex; align-items: center; gap: 6px; }
 .swatch { display: inline-block; width: 22px; height: 12px; border-radius: 3px; }
 .swatch.treatment { background: var(--treatment); } .swatch.control { background: var(--control); }

@@ -52,6 +52,8 @@ TEST(ValidateProfile, AcceptsTheScenariosWithoutALoadOfTheirOwn) {
   const auto profile = validate(message);
   ASSERT_TRUE(profile.ok()) << profile.status();
   EXPECT_EQ(profile->load_multiple, 1);
+  EXPECT_THAT(profile->inert_scenarios,
+              testing::ElementsAre("high_volume_small_transactions", "database_connection_stress"));
 }
 
 TEST(ValidateProfile, RefusesLoadsOutOfRange) {

@@ -1,0 +1,52 @@
+#include "cli/render/describe.h"
+
+#include "cli/render/lists.h"
+#include "cli/render/session_view.h"
+#include "cli/render/table.h"
+#include "cli/render/text.h"
+#include "cli/render/verdict.h"
+#include "fmt/format.h"
+#include "telemetry/wire.h"
+
+namespace gnomon::cli {
+namespace {
+
+std::string facts(const v1::Session& session) {
+  const v1::SessionStatus& status = session.status();
+  const v1::ShadowInstanceProfile& profile = session.spec().profile();
+  Table table({"session", session.id()});
+  table.add({"state", state_name(status.state()) + (status.message().empty() ? "" : ": " + status.message())});
+  table.add({"service", session.service()});
+  table.add({"node", session.node().empty() ? "-" : session.node()});
+  table.add({"started (UTC)", format_time(session.created_unix_ms())});
+  table.add({"ended (UTC)", format_time(session.ended_unix_ms())});
+  table.add({"profile", session.profile()});
+  table.add({"scenarios", fmt::format("{}", fmt::join(profile.testing_scenarios(), ", "))});
+  table.add({"noise", noise_summary(profile.noise_parameters()) +
+                          (status.noise_engine().empty() ? "" : ", by " + status.noise_engine())});
+  table.add(
+      {"blocks", fmt::format("{} of {} completed", status.completed_blocks_size(), session.spec().blocks_size())});
+  if (status.shadow_cpu_milli() > 0)
+    table.add({"shadow", fmt::format("{} CPU, {} memory, pid {}", format_cpu(MilliCpu{status.shadow_cpu_milli()}),
+                                     format_bytes(Bytes{status.shadow_memory_bytes()}), status.shadow_pid())});
+  table.add({"sampled", fmt::format("{} of the requests, each replayed {:.3g} times",
+                                    format_fraction(Fraction{status.sampled_fraction()}), status.multiplicity())});
+  return table.render();
+}
+
+}  // namespace
+
+std::string session_text(const v1::Session& session) {
+  std::string out = facts(session);
+  Table counters({"COUNTER", "COUNT", "WHAT IT SAYS"});
+  counters.right({1});
+  for (const CounterRow& row :
+       counter_rows(telemetry::from_wire(session.tap()), telemetry::from_wire(session.replay())))
+    counters.add({row.name, std::to_string(row.count), row.meaning});
+  out += "\n" + counters.render();
+  if (session.status().state() == v1::SESSION_STATE_FAILED) out += "\n" + failure_text(session);
+  if (session.has_verdict()) out += "\n" + verdict_text(session.verdict(), false);
+  return out;
+}
+
+}  // namespace gnomon::cli
