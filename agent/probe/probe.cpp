@@ -39,8 +39,8 @@ enum class SendHook { kSendmsgLocked, kSendLength };
 absl::Status load_error(int error, const KernelLog& log) {
   if (error == EPERM) {  // EACCES would be the verifier's
     return absl::PermissionDeniedError(fmt::format(
-        "probe: the kernel refused to load BPF programs (errno {}); run as root, or with CAP_BPF, CAP_PERFMON and "
-        "CAP_NET_ADMIN; libbpf: {}",
+        "probe: the kernel refused to load BPF programs (errno {}); run as root, or with CAP_BPF and CAP_PERFMON; "
+        "libbpf: {}",
         error, log.tail()));
   }
   return absl::FailedPreconditionError(fmt::format(
