@@ -55,12 +55,16 @@ class Link {
   void send(std::vector<telemetry::Sample> samples);
   std::uint64_t dropped_samples() const;
   bool connected() const;
-  // True when everything sent so far was acknowledged before `timeout`.
+  // True when everything sent so far was acknowledged before `timeout`, nothing of it dropped.
   bool drain(Nanos timeout);
 
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+// A channel to a coordinator at "host:port" or "unix:path", as a link wants it: gRPC's own pauses between attempts to
+// connect are no longer than the link's, and a peer that is gone without a word is noticed.
+std::shared_ptr<grpc::ChannelInterface> open_channel(const std::string& address);
 
 }  // namespace gnomon::link
