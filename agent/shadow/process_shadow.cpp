@@ -139,8 +139,13 @@ class ProcessShadow final : public Shadow {
     constexpr int kPauseMs = 5;
     const auto deadline = std::chrono::steady_clock::now() + timeout;
     while (true) {
-      const auto listeners = discovery::listeners_of_tree(kProc, pid_, port());
-      if (!listeners.empty()) return reach(listeners);
+      std::vector<UniqueFd> listeners = borrow_listeners();
+      if (!listeners.empty()) {
+        const absl::Status reached =
+            run_inside(replay_netns(), CLONE_NEWNET, [&] { return connect_once(address(), port()); });
+        if (!reached.ok()) return with_output(reached);
+        return listeners;
+      }
       if (wait_for_end(kPauseMs)) return with_output(absl::FailedPreconditionError(end_of_process()));
       if (std::chrono::steady_clock::now() >= deadline) {
         return with_output(absl::DeadlineExceededError(
@@ -162,14 +167,14 @@ class ProcessShadow final : public Shadow {
     return absl::IsNotFound(recorded) ? absl::OkStatus() : recorded;
   }
 
-  absl::StatusOr<std::vector<UniqueFd>> reach(const std::vector<discovery::ListenSocket>& listeners) {
-    const absl::Status connected =
-        run_inside(replay_netns(), CLONE_NEWNET, [&] { return connect_once(address(), port()); });
-    if (!connected.ok()) return with_output(connected);
+  // Duplicates of what listens on the port; none also if a process that held one has just ended (a service that
+  // daemonises).
+  std::vector<UniqueFd> borrow_listeners() const {
     std::vector<UniqueFd> copies;
-    for (const discovery::ListenSocket& listener : listeners) {
-      ASSIGN_OR_RETURN(UniqueFd copy, discovery::borrow_fd(listener.pid, listener.fd));
-      copies.push_back(std::move(copy));
+    for (const discovery::ListenSocket& listener : discovery::listeners_of_tree(kProc, pid_, port())) {
+      auto copy = discovery::borrow_fd(listener.pid, listener.fd);
+      if (!copy.ok()) return {};
+      copies.push_back(std::move(*copy));
     }
     return copies;
   }

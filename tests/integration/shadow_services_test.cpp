@@ -1,8 +1,12 @@
 // Shadows of real services answer as the services do.
 
+#include <sched.h>
 #include <signal.h>
 #include <unistd.h>
 
+#include <fstream>
+
+#include "agent/shadow/namespaces.h"
 #include "agent/shadow/shadow.h"
 #include "fmt/format.h"
 #include "gtest/gtest.h"
@@ -100,6 +104,20 @@ TEST_F(ShadowOfService, ListeningOnLoopbackOnly) {
   const std::uint16_t port = free_port();
   const Service python({"/usr/bin/python3", files_.file("eval.py", kEvalServer), "127.0.0.1", std::to_string(port)},
                        "/");
+  expect_same_answer(port, "/", "production");
+}
+
+// In a network namespace of its own, on one of that namespace's addresses.
+TEST_F(ShadowOfService, ListeningOnOneAddressOfAnotherNetworkNamespace) {
+  const auto space = new_network_namespace();
+  ASSERT_TRUE(space.ok()) << space.status();
+  const std::uint16_t port = free_port();
+  const Service python({"/usr/bin/python3", files_.file("eval.py", kEvalServer), "192.0.2.7", std::to_string(port)},
+                       "/", [&] {
+                         // The address is nowhere but in the listener's table: enough for a service that is shadowed.
+                         if (::setns(space->get(), CLONE_NEWNET) != 0) ::_exit(98);
+                         std::ofstream("/proc/sys/net/ipv4/ip_nonlocal_bind") << "1";
+                       });
   expect_same_answer(port, "/", "production");
 }
 
