@@ -104,12 +104,14 @@ def long_mains(root):
 def forgotten_sources(root):
     """Source files that no CMakeLists.txt in their folder, or above it, names: they would never be compiled or run."""
     for path in source_files(root, (".cpp", ".c")):
-        folder, named = os.path.dirname(path), False
+        folder, named, fuzz = os.path.dirname(path), False, re.search(r"(\w+)_fuzz\.cpp$", path)
         while folder and not named:
             cmake = os.path.join(folder, "CMakeLists.txt")
             if os.path.exists(os.path.join(root, cmake)):
                 named = re.search(r"(^|[\s(/\"])" + re.escape(os.path.basename(path)) + r"($|[\s)\"])", read(root, cmake),
                                   re.MULTILINE) is not None
+                # A fuzz target goes by its name alone.
+                named = named or (fuzz and f"gnomon_fuzz({fuzz.group(1)} " in read(root, cmake))
             folder = os.path.dirname(folder)
         if not named:
             yield f"{path}: no CMakeLists.txt names it"

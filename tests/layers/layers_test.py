@@ -22,6 +22,8 @@ CLEAN = {
     "tests/unit/units_test.cpp": '#include "common/units.h"\n',
     "tests/e2e/CMakeLists.txt": "gnomon_e2e_tests(\n  bodies_test.Bodies.test_nginx)\n",
     "tests/e2e/bodies_test.py": "class Bodies(Case):\n    def test_nginx(self):\n        pass\n",
+    "tests/fuzz/CMakeLists.txt": "gnomon_fuzz(http1 SOURCES agent/protocol/http1.cpp)\n",
+    "tests/fuzz/http1_fuzz.cpp": "",
     "scripts/build": "",
     "README.md": "```\n./scripts/build\nsudo build/bin/gnomon-agent\n```\n[build](scripts/build)\n",
 }
@@ -74,6 +76,7 @@ class Layers(unittest.TestCase):
     def test_unregistered_files_are_caught(self):
         self.assert_caught("tests/unit/more_units_test.cpp", "", "no CMakeLists.txt names it")
         self.assert_caught("tests/bpf/deep/tap_test.cpp", "", "no CMakeLists.txt names it")
+        self.assert_caught("tests/fuzz/stream_fuzz.cpp", "", "no CMakeLists.txt names it")
         self.assert_caught("agent/tap/stream.cpp", "", "no CMakeLists.txt names it")
 
     def test_unregistered_case_is_caught(self):
