@@ -35,8 +35,9 @@ inline bool eventually(const std::function<bool()>& condition) {
 // An agent that keeps what it is told and says what the test tells it to.
 class TestAgent {
  public:
-  explicit TestAgent(const std::string& address)
-      : link_(link::open_channel(address), {.node = "n1", .version = "test"}, [this](link::DesiredState state) {
+  explicit TestAgent(const std::string& address) : TestAgent(link::open_channel(address)) {}
+  explicit TestAgent(std::shared_ptr<grpc::ChannelInterface> channel)
+      : link_(std::move(channel), {.node = "n1", .version = "test"}, [this](link::DesiredState state) {
           const std::lock_guard lock(mutex_);
           state_ = std::move(state);
         }) {}

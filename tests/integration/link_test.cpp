@@ -25,6 +25,14 @@ TEST_F(LinkTest, WhatIsAppliedReachesTheAgent) {
   EXPECT_TRUE(agent.link().connected());
 }
 
+TEST_F(LinkTest, WithoutASocketItIsTheSame) {
+  TestAgent agent(app_->in_process_channel());
+  const std::string id = placed_session(agent);
+  agent.link().send({sample(id, agent.desired().sessions[0].blocks[0])});
+  ASSERT_TRUE(agent.link().drain(seconds(30)));
+  EXPECT_EQ(get(id).samples_size(), 1);
+}
+
 TEST_F(LinkTest, AnAgentThatRestartsGetsTheSameSessionWithItsCompletedBlocks) {
   std::string id;
   {
