@@ -49,3 +49,13 @@ class FailOpen(Case):
         self.assert_nothing_left(running.pid, production)
         load.finish(stop=True)
         self.assertEqual((0, 0), load.failures(), load.output)
+
+    def test_production_restarts_on_its_port_during_a_session(self):
+        # Whoever held a duplicate of its listener would keep the port taken, and clients in a queue that nobody serves.
+        production = self.start(Nginx, cgroup=(500, 128 << 20))
+        running = self.start_try("--port", "8080", "--pid", str(production.process.pid), "--fraction", "100%", "--for", "120s")
+        running.wait_for(lambda: running.said("warming up"), "warming up")
+        production.restart()  # fails if the port is still taken
+        running.process.send_signal(signal.SIGINT)
+        running.wait(30)
+        self.assert_nothing_left(running.pid)

@@ -21,6 +21,9 @@ class Production:
         self.network = NetworkNamespace()
         self.cgroup = Cgroup(*cgroup) if cgroup else None
         self.log = open(self.directory.file("server.log"), "wb")
+        self.spawn()
+
+    def spawn(self):
         self.process = subprocess.Popen([*self.network.enter(), *self.command()], cwd=self.directory.path,
                                         stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
                                         preexec_fn=self.cgroup.join if self.cgroup else None)
@@ -55,6 +58,12 @@ class Production:
         """Processes with this server's command line in another pid namespace."""
         cmdline, own = read_proc(self.process.pid, "cmdline"), pid_namespace(self.process.pid)
         return [pid for pid in pids() if read_proc(pid, "cmdline") == cmdline and pid_namespace(pid) not in ("", own)]
+
+    def restart(self):
+        """As a supervisor would after a crash: same port, at once."""
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(10)
+        self.spawn()
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
