@@ -16,7 +16,7 @@ namespace gnomon::cli {
 struct TryOptions {  // as typed
   unsigned port = 0, pid = 0;
   std::string fraction, profile, duration = "60s", report, output = "table", budget_cpu, budget_memory,
-                                 log_level = "warn";
+                                 log_level = "error";
   bool stay = false, exit_code = false;
 };
 
