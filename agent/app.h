@@ -17,7 +17,8 @@ struct Config {
   Bytes tap_ring{16u << 20};
 };
 
-// What must be true before anything is started: root (or the capabilities), BTF, runc. Each failure is one line with its remedy.
+// What must be true before anything is started: root (or the capabilities), BTF, runc. Each failure is one line with
+// its remedy.
 absl::Status preflight();
 
 class App {

@@ -1,14 +1,14 @@
 // gnomon-agent: one a node. Watches services, runs their shadows, reports to a coordinator.
 
-#include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
 #include <signal.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
 #include "agent/app.h"
+#include "agent/link/link.h"
 #include "common/log.h"
+#include "common/status.h"
 #include "common/version.h"
 
 namespace {
@@ -59,7 +59,7 @@ int main(int argc, char** argv) {
 
   auto app = gnomon::agent::App::create(std::move(config));
   if (!app.ok()) return fail(app.status());
-  (*app)->connect(grpc::CreateChannel(coordinator, grpc::InsecureChannelCredentials()));
+  (*app)->connect(gnomon::link::open_channel(coordinator));
   spdlog::info("serving coordinator {}", coordinator);
   int signal_number = 0;
   sigwait(&signals, &signal_number);

@@ -24,6 +24,8 @@ class SystemClock final : public Clock {
   WallTime wall_now() const override { return std::chrono::system_clock::now(); }
 };
 
-inline MonoTime mono_from_ns(unsigned long long ns) { return MonoTime(Nanos(static_cast<long long>(ns))); }
+inline MonoTime mono_from_ns(unsigned long long ns) {
+  return MonoTime(Nanos(static_cast<long long>(ns)));
+}
 
 }  // namespace gnomon

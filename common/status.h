@@ -1,6 +1,7 @@
 #pragma once
-// Recoverable errors are values: absl::Status and absl::StatusOr, with a message that tells an operator what to do next.
-// Debian's absl::string_view is not std::string_view: build messages with std::string or fmt, not with absl::StrCat.
+// Recoverable errors are values: absl::Status and absl::StatusOr, with a message that tells an operator what to do
+// next. Debian's absl::string_view is not std::string_view: build messages with std::string or fmt, not with
+// absl::StrCat.
 
 #include <cerrno>
 #include <string_view>
@@ -16,7 +17,9 @@ namespace gnomon {
 absl::Status errno_status(int error, std::string_view what);
 
 // The same for the current value of errno.
-inline absl::Status errno_status(std::string_view what) { return errno_status(errno, what); }
+inline absl::Status errno_status(std::string_view what) {
+  return errno_status(errno, what);
+}
 
 // The same code and payload, with `context` and ": " put before the message. OK stays OK.
 absl::Status annotate(const absl::Status& status, std::string_view context);
@@ -27,8 +30,8 @@ absl::Status annotate(const absl::Status& status, std::string_view context);
 #define GNOMON_CONCAT(a, b) GNOMON_CONCAT_INNER(a, b)
 
 // Returns from the enclosing function with the status of `expr` unless it is OK.
-#define RETURN_IF_ERROR(expr)                                    \
-  do {                                                           \
+#define RETURN_IF_ERROR(expr)                                                                                      \
+  do {                                                                                                             \
     if (absl::Status return_if_error_status = (expr); !return_if_error_status.ok()) return return_if_error_status; \
   } while (false)
 

@@ -1,6 +1,7 @@
 #pragma once
 // Quantities as operators write them ("5%", "50ms", "256Mi", "500m"), as types that know their unit.
-// Every parser accepts exactly one grammar and its error says what is allowed; the caller puts the field's name before it.
+// Every parser accepts exactly one grammar and its error says what is allowed; the caller puts the field's name before
+// it.
 
 #include <chrono>
 #include <cstdint>

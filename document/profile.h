@@ -22,7 +22,9 @@ struct Noise {
   Nanos response_delay_mean{0};
   Nanos response_delay_stddev{0};
   Fraction error_rate;
-  bool any() const { return response_delay_mean.count() > 0 || response_delay_stddev.count() > 0 || error_rate.value > 0; }
+  bool any() const {
+    return response_delay_mean.count() > 0 || response_delay_stddev.count() > 0 || error_rate.value > 0;
+  }
 };
 
 struct Profile {
@@ -34,8 +36,8 @@ struct Profile {
   std::vector<std::string> inert_scenarios;  // accepted by name, but nothing acts on them yet
 };
 
-// Checks every field and resolves scenarios; the error names field path, value and what is allowed. `file` and the field
-// prefix are the caller's to add.
+// Checks every field and resolves scenarios; the error names field path, value and what is allowed. `file` and the
+// field prefix are the caller's to add.
 absl::StatusOr<Profile> validate(const v1::ShadowInstanceProfile& message);
 
 // Content-derived id of a profile document: "<service>-<8 hex digits>".

@@ -8,7 +8,9 @@
 namespace gnomon::telemetry {
 namespace {
 
-double lower_edge(std::uint32_t bucket) { return static_cast<double>(histogram_lower_edge(bucket)); }
+double lower_edge(std::uint32_t bucket) {
+  return static_cast<double>(histogram_lower_edge(bucket));
+}
 
 }  // namespace
 

@@ -19,9 +19,9 @@ struct TapCounters {
   friend bool operator==(const TapCounters&, const TapCounters&) = default;
 };
 
-// Where replayed requests went. Over all blocks, offered × multiplicity = copies = answered + refused + reset + timed_out +
-// shed + cancelled + injected errors (Sample::injected_errors) + still scheduled or in flight. Of these errors are
-// status_5xx (answered), refused, reset, timed_out, shed and the injected ones.
+// Where replayed requests went. Over all blocks, offered × multiplicity = copies = answered + refused + reset +
+// timed_out + shed + cancelled + injected errors (Sample::injected_errors) + still scheduled or in flight. Of these
+// errors are status_5xx (answered), refused, reset, timed_out, shed and the injected ones.
 struct ReplayCounters {
   std::uint64_t offered = 0, copies = 0, answered = 0, status_5xx = 0, refused = 0, reset = 0, timed_out = 0, shed = 0,
                 cancelled = 0, late = 0;

@@ -26,18 +26,18 @@ struct ListenSocket {
 
 // One production process tree.
 struct Instance {
-  pid_t pid = 0;                     // the topmost process that holds a listener
-  std::uint64_t start_ticks = 0;     // field 22 of /proc/PID/stat: tells a reused pid
-  std::string command;               // short, for people
-  std::uint64_t netns = 0;           // inode of its network namespace
+  pid_t pid = 0;                        // the topmost process that holds a listener
+  std::uint64_t start_ticks = 0;        // field 22 of /proc/PID/stat: tells a reused pid
+  std::string command;                  // short, for people
+  std::uint64_t netns = 0;              // inode of its network namespace
   std::vector<ListenSocket> listeners;  // of the asked port; several with SO_REUSEPORT
-  MilliCpu cpu;                      // what it may use: tightest cgroup quota up its hierarchy, else its CPU affinity
-  Bytes memory;                      // its cgroup memory limit, else what it uses now, at least 64 MiB
+  MilliCpu cpu;  // what it may use: tightest cgroup quota up its hierarchy, else its CPU affinity
+  Bytes memory;  // its cgroup memory limit, else what it uses now, at least 64 MiB
 };
 
-// The instance that listens on TCP `port`. Errors say what was found instead and what to do: nothing listens (and whether it is
-// a UDP port), several instances in different namespaces (named with their pids; choose with `pid`), a pid that does not
-// listen there. `proc` and `cgroup` are the roots, "/proc" and "/sys/fs/cgroup" outside tests.
+// The instance that listens on TCP `port`. Errors say what was found instead and what to do: nothing listens (and
+// whether it is a UDP port), several instances in different namespaces (named with their pids; choose with `pid`), a
+// pid that does not listen there. `proc` and `cgroup` are the roots, "/proc" and "/sys/fs/cgroup" outside tests.
 absl::StatusOr<Instance> find_instance(const std::string& proc, const std::string& cgroup, std::uint16_t port,
                                        std::optional<pid_t> pid);
 

@@ -15,9 +15,9 @@ struct Usage {
   Bytes memory;        // now
 };
 
-// Reads cgroup v1 (cpuacct.usage, cpu.stat, memory.usage_in_bytes less inactive file) or v2 (cpu.stat, memory.current) of
-// the process's cgroups. A process in a root cgroup shares it with the machine: then the tree's /proc/*/schedstat and
-// smaps_rollup/statm are summed instead.
+// Reads cgroup v1 (cpuacct.usage, cpu.stat, memory.usage_in_bytes less inactive file) or v2 (cpu.stat, memory.current)
+// of the process's cgroups. A process in a root cgroup shares it with the machine: then the tree's /proc/*/schedstat
+// and smaps_rollup/statm are summed instead.
 class UsageReader {
  public:
   // `proc` and `cgroup` are the roots, "/proc" and "/sys/fs/cgroup" outside tests.

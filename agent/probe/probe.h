@@ -43,13 +43,15 @@ class Probe {
 
   // Watches a listener and all connections it accepts from now on.
   virtual absl::Status watch_listener(int fd, Slot slot) = 0;
-  // Watches a connection that is open already; if `sampled`, its bytes are copied from the next read on, marked TAP_JOIN.
+  // Watches a connection that is open already; if `sampled`, its bytes are copied from the next read on, marked
+  // TAP_JOIN.
   virtual absl::Status watch_connection(int fd, Slot slot, bool sampled) = 0;
   // Stops watching a socket (a listener's existing connections stay watched until they close, or the slot is released:
   // events of a released slot are ignored in the kernel).
   virtual absl::Status unwatch(int fd) = 0;
 
-  // The share of the slot's new connections that is sampled; takes effect with the next connection, nothing is re-attached.
+  // The share of the slot's new connections that is sampled; takes effect with the next connection, nothing is
+  // re-attached.
   virtual absl::Status set_sampled_fraction(Slot slot, Fraction fraction) = 0;
 
   virtual absl::StatusOr<Reading> read(Slot slot) = 0;

@@ -93,7 +93,6 @@ struct Session::Impl {
 
   discovery::Instance instance;
   std::unique_ptr<shadow::Shadow> shadow;
-  std::vector<UniqueFd> production_listeners;
   std::optional<probe::Slot> production_slot, shadow_slot;
   std::unique_ptr<Load> load;
   std::unique_ptr<Observer> observer;
@@ -187,8 +186,8 @@ absl::Status Session::Impl::watch_production() {
   }
   for (const discovery::ListenSocket& listener : instance.listeners) {
     ASSIGN_OR_RETURN(UniqueFd fd, discovery::borrow_fd(listener.pid, listener.fd));
+    // Only marked, not kept: a duplicate held on to would keep the port taken while production restarts.
     RETURN_IF_ERROR(services.probe.watch_listener(fd.get(), *production_slot));
-    production_listeners.push_back(std::move(fd));
   }
   // Keep-alive connections may be all the traffic there is. Of those open already the share is taken exactly, rounded
   // up, so that a few long-lived clients are never left out altogether.
@@ -306,9 +305,6 @@ absl::Status Session::Impl::observe() {
 }
 
 void Session::Impl::tear_down() {
-  for (const UniqueFd& listener : production_listeners)
-    if (absl::Status status = services.probe.unwatch(listener.get()); !status.ok())
-      spdlog::debug("session {}: {}", plan.id, std::string(status.message()));
   {
     const std::lock_guard lock(tap_mutex);
     tapped_slot.reset();

@@ -1,5 +1,6 @@
 #pragma once
-// The shadow runtime: an isolated copy of a live process, over an overlay of its own root, in namespaces and a cgroup of its own.
+// The shadow runtime: an isolated copy of a live process, over an overlay of its own root, in namespaces and a cgroup
+// of its own.
 
 #include <sys/types.h>
 
@@ -22,29 +23,31 @@ struct Budget {  // of all shadows of the node together
 struct Spec {
   std::string id;  // the session's; [a-z0-9-]
   discovery::Instance instance;
-  MilliCpu cpu;    // hard limit
-  Bytes memory;    // hard limit
+  MilliCpu cpu;  // hard limit
+  Bytes memory;  // hard limit
 };
 
 // One running shadow. Destroying it stops the container and removes every trace.
 class Shadow {
  public:
   virtual ~Shadow() = default;
-  virtual pid_t pid() const = 0;          // of its init, seen from the host
-  virtual int pidfd() const = 0;          // readable when it has died
+  virtual pid_t pid() const = 0;  // of its init, seen from the host
+  virtual int pidfd() const = 0;  // readable when it has died
   virtual bool alive() const = 0;
   virtual std::vector<std::string> log_tail() const = 0;  // its last lines of output, at most 20
-  // Where the replayer finds it: enter the network namespace replay_netns() (setns on a thread of its own), connect there.
+  // Where the replayer finds it: enter the network namespace replay_netns() (setns on a thread of its own), connect
+  // there.
   virtual int replay_netns() const = 0;
   virtual std::string address() const = 0;
   virtual std::uint16_t port() const = 0;
-  // Waits until its port accepts a connection and returns duplicates of its listening sockets. Fails, with its last lines,
-  // if it dies or `timeout` passes.
+  // Waits until its port accepts a connection and returns duplicates of its listening sockets. Fails, with its last
+  // lines, if it dies or `timeout` passes.
   virtual absl::StatusOr<std::vector<UniqueFd>> wait_ready(Nanos timeout) = 0;
 };
 
-// One per agent. Mounts live in a private mount namespace and die with the process; containers hold a lease (a pipe from
-// the agent) and die with it too; what the kernel does not clean by itself (cgroups, the state directory) the next sweep removes.
+// One per agent. Mounts live in a private mount namespace and die with the process; containers hold a lease (a pipe
+// from the agent) and die with it too; what the kernel does not clean by itself (cgroups, the state directory) the next
+// sweep removes.
 class Runtime {
  public:
   // Enters a private mount namespace (so: call before any thread is started), makes the state directory, sweeps.
@@ -62,7 +65,8 @@ struct Leftover {
   std::string problem;  // why it could not be removed; empty when it was (or when only looked for)
 };
 
-// Finds what agents that are gone have left. Removes it unless `check_only`. What belongs to a living agent is never touched.
+// Finds what agents that are gone have left. Removes it unless `check_only`. What belongs to a living agent is never
+// touched.
 absl::StatusOr<std::vector<Leftover>> sweep(const std::string& state_root, bool check_only);
 
 inline constexpr char kStateRoot[] = "/run/gnomon";
