@@ -29,6 +29,7 @@ using namespace std::chrono_literals;
 constexpr char kBtf[] = "/sys/kernel/btf/vmlinux";
 constexpr Nanos kTapPoll = 5ms;  // the tap wakes its reader early only when the ring fills
 constexpr Nanos kDiscoverEvery = 3s;
+constexpr Nanos kLastWords = 2s;  // for the last samples to be stored
 
 Bytes machine_memory() {
   return {static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE))};
@@ -78,6 +79,7 @@ class AppImpl final : public App {
     }
     ending.clear();
     stop_tap();
+    if (link_ && link_->connected()) link_->drain(kLastWords);
   }
 
   void connect(std::shared_ptr<grpc::ChannelInterface> channel) override {

@@ -55,10 +55,11 @@ absl::Status write_report(const SessionView& view, const std::string& path) {
 // One `gnomon try`: sessions one after the other over the embedded pair.
 class Trial {
  public:
-  Trial(const TryOptions& options, const TryPlan& plan, StopSignals& signals)
+  Trial(const TryOptions& options, const TryPlan& plan, StopSignals& signals, Embedded& embedded)
       : options_(options),
         plan_(plan),
         signals_(signals),
+        embedded_(embedded),
         json_(options.output == "json"),
         // JSON owns standard output: everything on the way goes to standard error, as lines.
         progress_(json_ ? stderr : stdout),
@@ -81,6 +82,7 @@ class Trial {
       if (applied.sessions_size() != 1) return absl::InternalError("the coordinator started no session");
       Display display(progress_, terminal_);
       ASSIGN_OR_RETURN(Followed followed, follow(client, applied.sessions(0), signals_, display));
+      if (followed.stopped) RETURN_IF_ERROR(hear_out(client, applied.sessions(0), followed.view));
       const int status = conclude(followed.view);
       if (!options_.report.empty()) RETURN_IF_ERROR(write_report(followed.view, options_.report));
       if (!options_.report.empty()) std::fprintf(progress_, "report: %s\n", options_.report.c_str());
@@ -90,6 +92,17 @@ class Trial {
   }
 
  private:
+  // A session that was stopped is judged at once, but the agent's last, partial second arrives after that.
+  absl::Status hear_out(Client& client, const std::string& session, SessionView& view) const {
+    embedded_.agent.reset();
+    v1::GetSessionRequest request;
+    request.set_id(session);
+    v1::SessionEvent last;
+    ASSIGN_OR_RETURN(*last.mutable_session(), client.call(&Client::Stub::GetSession, request));
+    view.add(last);
+    return absl::OkStatus();
+  }
+
   int conclude(const SessionView& view) const {
     v1::Session session = view.session();
     if (json_) {
@@ -112,6 +125,7 @@ class Trial {
   const TryOptions& options_;
   const TryPlan& plan_;
   StopSignals& signals_;
+  Embedded& embedded_;
   const bool json_;
   std::FILE* const progress_;
   const bool terminal_;
@@ -136,7 +150,7 @@ int run_try(const TryOptions& options) {
   const auto channel = embedded->coordinator->in_process_channel();
   embedded->agent->connect(channel);
   Client client(channel, "this process");
-  Trial trial(options, *plan, *signals);
+  Trial trial(options, *plan, *signals, *embedded);
   trial.announce(*instance);
   const auto status = trial.run(client);
   return status.ok() ? *status : fail(status.status());

@@ -1,12 +1,16 @@
 #include "agent/session/observer.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "common/status.h"
 
 namespace gnomon::session {
 namespace {
+
+constexpr std::chrono::duration<double> kHalfLife = std::chrono::seconds(5);
+constexpr double kFewRequests = 50;
 
 telemetry::TapCounters difference(const telemetry::TapCounters& later, const telemetry::TapCounters& earlier) {
   return {.connections = later.connections - earlier.connections,
@@ -74,7 +78,6 @@ absl::StatusOr<std::vector<telemetry::Sample>> Observer::look(int block, bool se
                                                               std::vector<replay::Reading> readings) {
   ASSIGN_OR_RETURN(telemetry::Sample production, look_at(production_, telemetry::Role::kProduction));
   ASSIGN_OR_RETURN(telemetry::Sample shadow, look_at(shadow_, telemetry::Role::kShadow));
-  production_requests_ += production.requests;
 
   telemetry::TapCounters tap = capture;
   const auto& counter = production_.last.counter;
@@ -89,6 +92,10 @@ absl::StatusOr<std::vector<telemetry::Sample>> Observer::look(int block, bool se
   const MonoTime now = clock_.now();
   const WallTime wall = clock_.wall_now();
   const Nanos span = now - std::exchange(last_look_, now);
+  const double kept = std::exp2(-std::chrono::duration<double>(span) / kHalfLife);
+  recent_requests_ = recent_requests_ * kept + static_cast<double>(production.requests);
+  recent_captured_ = recent_captured_ * kept + static_cast<double>(production.tap.requests);
+
   std::vector<telemetry::Sample> samples;
   const auto finish = [&](telemetry::Sample& sample, int of_block, bool is_settled) {
     sample.end = wall;
@@ -112,6 +119,11 @@ absl::StatusOr<std::vector<telemetry::Sample>> Observer::look(int block, bool se
   samples.push_back(std::move(production));
   samples.push_back(std::move(shadow));
   return samples;
+}
+
+std::optional<double> Observer::recent_fraction() const {
+  if (recent_captured_ < kFewRequests || recent_requests_ <= 0) return std::nullopt;
+  return std::min(1.0, recent_captured_ / recent_requests_);
 }
 
 }  // namespace gnomon::session

@@ -2,6 +2,7 @@
 // Turns cumulative readings of production and shadow into samples: what happened since the last look.
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,8 +30,10 @@ class Observer {
                                                       std::vector<replay::Reading> readings);
 
   // Since the observer was made.
-  std::uint64_t production_requests() const { return production_requests_; }
   std::uint64_t captured_requests() const { return last_tap_.requests; }
+  // The share of production's requests that was captured lately (older ones count half as much every 5 s); nullopt
+  // while too few were to tell.
+  std::optional<double> recent_fraction() const;
 
  private:
   struct Side {
@@ -46,7 +49,7 @@ class Observer {
   Side production_, shadow_;
   MonoTime last_look_;
   telemetry::TapCounters last_tap_;
-  std::uint64_t production_requests_ = 0;
+  double recent_requests_ = 0, recent_captured_ = 0;
 };
 
 }  // namespace gnomon::session

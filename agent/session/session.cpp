@@ -30,7 +30,6 @@ constexpr Nanos kSampleEvery = 1s;
 constexpr Nanos kReadyTimeout = 10s;
 constexpr Nanos kTrafficTimeout = 30s;  // how long a warm-up is drawn out while nothing has been captured
 constexpr Nanos kDrainTimeout = 1s;     // for answers still due when a block ends
-constexpr std::uint64_t kTrustedRequests = 200;
 constexpr double kTrustedDeviation = 0.1;
 
 // The limits that a profile asks for, given what production may use.
@@ -113,7 +112,9 @@ void Session::Impl::say(State state, std::string message) {
 }
 
 void Session::Impl::run() {
-  const absl::Status status = execute();
+  absl::Status status = execute();
+  // The last, partial second counts as well, however the session ends.
+  if (!status.ok() && observer) status.Update(observe());
   if (!status.ok() && shadow) report.log_tail = shadow->log_tail();
   tear_down();
   if (absl::IsCancelled(status)) return;
@@ -208,10 +209,8 @@ absl::Status Session::Impl::watch_production() {
 // (few connections, unequally busy).
 double Session::Impl::effective_fraction() const {
   const double asked = plan.service.sampled_fraction.value;
-  const std::uint64_t captured = observer->captured_requests(), all = observer->production_requests();
-  if (captured < kTrustedRequests || all == 0) return asked;
-  const double measured = std::min(1.0, static_cast<double>(captured) / static_cast<double>(all));
-  return std::abs(measured / asked - 1) > kTrustedDeviation ? measured : asked;
+  const double measured = observer->recent_fraction().value_or(asked);
+  return std::abs(measured - asked) > kTrustedDeviation * asked ? measured : asked;
 }
 
 // What was measured up to now belongs to the phase that ends.

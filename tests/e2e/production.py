@@ -115,12 +115,15 @@ http {{
                 "-g", "daemon off;"]
 
     def recorded(self, root=""):
-        """(length, sha256) of each body that the server recorded, seen through another process's root."""
+        """(length, sha256) of each body that the server recorded, seen through another process's root. A shadow sees the
+        files that production writes meanwhile through its overlay; they are on the lower layer's device, as nginx.conf is."""
         import hashlib
-        bodies = []
+        bodies, lower = [], os.stat(f"{root}{self.directory.path}/nginx.conf").st_dev if root else None
         for parent, _, names in os.walk(f"{root}{self.directory.path}/bodies"):
             for name in names:
                 with open(os.path.join(parent, name), "rb") as file:
+                    if os.fstat(file.fileno()).st_dev == lower:
+                        continue
                     body = file.read()
                 bodies.append((len(body), hashlib.sha256(body).hexdigest()))
         return bodies

@@ -73,8 +73,22 @@ TEST_F(ObserverTest, ReportsOnlyWhatHappenedSinceTheLastLook) {
   EXPECT_EQ(samples[0].cpu, 0s);
   EXPECT_EQ(samples[0].span, 2s);
   EXPECT_EQ(samples[0].tap.requests, 15u);
-  EXPECT_EQ(observer.production_requests(), 130u);
   EXPECT_EQ(observer.captured_requests(), 65u);
+}
+
+TEST_F(ObserverTest, TheRecentFractionFollowsAChangeOfTheSample) {
+  EXPECT_FALSE(observer.recent_fraction().has_value());
+  std::uint64_t captured = 0;
+  const auto second = [&](std::uint64_t of_100) {
+    probe.readings[1].counter[PROBE_REQUESTS] += 100;
+    captured += of_100;
+    clock.at += 1s;
+    EXPECT_TRUE(observer.look(-1, false, {.requests = captured}, {}).ok());
+  };
+  for (int i = 0; i < 20; ++i) second(50);
+  EXPECT_NEAR(*observer.recent_fraction(), 0.5, 0.001);
+  for (int i = 0; i < 15; ++i) second(20);
+  EXPECT_NEAR(*observer.recent_fraction(), 0.2 + 0.3 / 8, 0.01);
 }
 
 TEST_F(ObserverTest, CreditsALateAnswerToTheBlockItWasDueIn) {
