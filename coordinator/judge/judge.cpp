@@ -130,22 +130,22 @@ MetricVerdict verdict_of(std::string name, std::string unit, const Estimate& num
 // A quantile of one of a block's histograms; `delay` is what the noise adds to that histogram's values.
 MetricVerdict judge_latency(const std::vector<Pair>& pairs, telemetry::Histogram BlockData::*histogram, double q,
                             const Expectation& delay, const Tolerance& tolerance) {
+  const auto needed = std::max(tolerance.min_requests, static_cast<std::uint64_t>(std::llround(1 / (1 - q))));
   const Metric metric = [&](const BlockData& block) -> std::optional<double> {
     const telemetry::Histogram& values = block.*histogram;
-    if (values.count() < std::max<std::uint64_t>(1, tolerance.min_requests)) return std::nullopt;
+    if (values.count() < needed) return std::nullopt;
     return as_double(*values.quantile(q));
   };
   const std::vector<Pair> usable = usable_pairs(pairs, metric);
   const Estimate numbers = estimate(usable, metric);
   Bounds bounds;
-  // Excess below a quarter of the noise's own spread cannot be told from the noise.
-  bounds.tolerance = std::max({as_double(tolerance.latency_absolute), tolerance.latency_relative * numbers.control,
-                               tolerance.latency_relative * as_double(delay.delay_stddev)});
   if (!usable.empty()) {
     telemetry::Histogram control;
     for (const Pair& pair : usable) control.merge((*pair.control).*histogram);
     bounds.expected = quantile_with_delay(control, delay, q) - as_double(*control.quantile(q));
   }
+  bounds.tolerance = std::max({as_double(tolerance.latency_absolute), tolerance.latency_relative * numbers.control,
+                               tolerance.noise_relative * bounds.expected});
   if (delay.delay_mean.count() > 0) bounds.least_treatment = delay_quantile(delay, q) - bounds.tolerance;
   const std::string name =
       fmt::format("{}_p{:.0f}", histogram == &BlockData::response_time ? "response_time" : "service_time", 100 * q);

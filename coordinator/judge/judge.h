@@ -27,11 +27,12 @@ struct Expectation {
 
 struct Tolerance {
   double latency_relative = 0.25;  // of control's value
+  double noise_relative = 0.05;    // of the shift that the noise is expected to make
   Nanos latency_absolute = std::chrono::milliseconds(2);
   double error_rate = 0.01;
   double throttled_share = 0.05;
   unsigned min_pairs = 3;
-  std::uint64_t min_requests = 100;  // per block
+  std::uint64_t min_requests = 20;  // per block; for a quantile q at least 1/(1 - q), so 100 for p99
 };
 
 enum class Outcome { kAsExpected, kAnomaly, kInconclusive };

@@ -165,6 +165,8 @@ def traces_of(agent_pid, state_root="/run/gnomon"):
     for parent, directories, _ in os.walk("/sys/fs/cgroup"):
         found += [f"cgroup {parent}/{name}" for name in directories if name.startswith(mark) and "/gnomon" in parent]
     for pid in pids():
+        if b"\nState:\tZ" in read_proc(pid, "status"):
+            continue  # dead, waiting for init to take note
         for line in read_proc(pid, "cgroup").decode().splitlines():
             if "/gnomon/" in line and f"/{mark}" in line:
                 found.append(f"process {pid} {read_proc(pid, 'cmdline')!r} in {line}")

@@ -26,7 +26,7 @@ class Verdict(Case):
         production = self.start(Nginx, cgroup=(250, 128 << 20))
         load = Wrk(production, rate=30, connections=10)
         self.addCleanup(load.finish, stop=True)
-        session = self.run_try(production, shutil.copy(EXAMPLE, self.directory.path), "--for", "40s", "--budget-cpu", "0.5")
+        session = self.run_try(production, shutil.copy(EXAMPLE, self.directory.path), "--for", "60s", "--budget-cpu", "0.5")
         p50, errors = self.metric(session, "response_time_p50"), self.metric(session, "error_rate")
         message = f"{session['verdict']}"
         self.assertTrue(abs(p50["shift"] - 50e6) <= 2.5e6 or p50["shift_low"] <= 50e6 <= p50["shift_high"], message)
@@ -37,11 +37,13 @@ class Verdict(Case):
         self.assertEqual("OUTCOME_AS_EXPECTED", session["verdict"]["outcome"], message)
 
     def test_a_fifth_of_the_cpu_at_three_times_the_load_is_an_anomaly(self):
-        # Half busy: 50 requests/s × 5 ms of half a CPU. A fifth of that at three times the load per capacity is overload.
-        production = self.start(NodeBurner, 5, cgroup=(500, 256 << 20))
-        load = Wrk(production, rate=50)
+        # Half busy: 250 requests/s × 0.5 ms, and about as much for HTTP, of half a CPU. A fifth of that at three times the load per capacity is overload.
+        production = self.start(NodeBurner, 0.5, cgroup=(500, 256 << 20))
+        load = Wrk(production, rate=250)
         self.addCleanup(load.finish, stop=True)
         profile = self.profile(["simulated_peak_load_3x"], cpu="0.2x production", memory="1x production")
-        session = self.run_try(production, profile, "--for", "40s")
+        session = self.run_try(production, profile, "--for", "60s")
         self.assertEqual("OUTCOME_ANOMALY", session["verdict"]["outcome"], f"{session['verdict']}")
-        self.assertEqual("OUTCOME_ANOMALY", self.metric(session, "response_time_p50")["outcome"], f"{session['verdict']}")
+        # Which shows it depends on how far behind the shadow falls: answered late, or not at all before the time-out.
+        overload = {self.metric(session, name)["outcome"] for name in ("response_time_p50", "response_time_p99", "error_rate")}
+        self.assertIn("OUTCOME_ANOMALY", overload, f"{session['verdict']}")

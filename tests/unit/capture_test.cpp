@@ -80,7 +80,8 @@ TEST_F(CaptureTest, CountsAStreamThatIsNotHttpOnceAndIgnoresTheRest) {
 }
 
 TEST_F(CaptureTest, JoinsAnOpenConnectionAtTheNextRequest) {
-  data(7, 5000, "rest of a body", TAP_JOIN);
+  open(7, 5000, TAP_JOIN);
+  data(7, 5000, "rest of a body");
   data(7, 5014, kGet, TAP_AFTER_SEND);
   EXPECT_EQ(requests, std::vector<std::string>{kGet});
 }

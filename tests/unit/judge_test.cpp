@@ -171,10 +171,16 @@ TEST(Judge, FewPairsAreInconclusiveHoweverClearTheyLook) {
 }
 
 TEST(Judge, FewRequestsAreInconclusive) {
-  const Verdict verdict = judge(simulate({.requests = 50}, 3), {}, {});
+  const Verdict verdict = judge(simulate({.requests = 15}, 3), {}, {});
   EXPECT_EQ(metric(verdict, "response_time_p50").outcome, Outcome::kInconclusive);
   EXPECT_EQ(metric(verdict, "error_rate").outcome, Outcome::kInconclusive);
   EXPECT_EQ(verdict.outcome, Outcome::kInconclusive);
+}
+
+TEST(Judge, AHighQuantileNeedsMoreRequestsThanTheMedian) {
+  const Verdict verdict = judge(simulate({.requests = 50}, 3), {}, {});
+  EXPECT_EQ(metric(verdict, "response_time_p50").outcome, Outcome::kAsExpected);
+  EXPECT_EQ(metric(verdict, "response_time_p99").outcome, Outcome::kInconclusive);
 }
 
 TEST(Judge, NoDataIsInconclusive) {
