@@ -8,6 +8,8 @@
 namespace gnomon::cli {
 namespace {
 
+constexpr Nanos kShortestPoint = std::chrono::milliseconds(300);
+
 double ratio(double part, double whole) {
   return whole > 0 ? part / whole : 0;
 }
@@ -30,9 +32,15 @@ void SessionView::add_sample(const telemetry::Sample& sample) {
   replay_ += sample.replay;
   // Responses that came after their block's end arrive as samples without a span: they count, but are no rate.
   if (sample.span.count() <= 0) return;
+  const bool shadow = sample.role == telemetry::Role::kShadow;
+  blocks_begun_ = blocks_begun_ || sample.block >= 0;
+  // Between blocks the shadow only drains: that time is not in the plan.
+  if (shadow && (sample.block >= 0 || !blocks_begun_)) elapsed_ += sample.span;
+  // What a phase's last look leaves over is too short to make a rate of.
+  if (sample.span < kShortestPoint) return;
   Point point;
   point.end_unix_ms = std::chrono::duration_cast<std::chrono::milliseconds>(sample.end.time_since_epoch()).count();
-  point.shadow = sample.role == telemetry::Role::kShadow;
+  point.shadow = shadow;
   point.block = sample.block;
   point.seconds = std::chrono::duration<double>(sample.span).count();
   point.requests_per_second = static_cast<double>(sample.requests) / point.seconds;
@@ -70,10 +78,7 @@ Nanos SessionView::planned() const {
 }
 
 Nanos SessionView::elapsed() const {
-  double seconds = 0;
-  for (const Point& point : points_)
-    if (point.shadow) seconds += point.seconds;
-  return std::min(planned(), std::chrono::duration_cast<Nanos>(std::chrono::duration<double>(seconds)));
+  return std::min(planned(), elapsed_);
 }
 
 const v1::Block* SessionView::current_block() const {

@@ -53,6 +53,8 @@ class SessionView {
   std::optional<std::size_t> latest_[2];
   telemetry::TapCounters tap_;
   telemetry::ReplayCounters replay_;
+  Nanos elapsed_{0};
+  bool blocks_begun_ = false;
   std::uint64_t undecodable_ = 0;
 };
 

@@ -76,6 +76,22 @@ TEST(SessionView, LateResponsesCountButAreNoRate) {
   EXPECT_EQ(view.replay().answered, answered + 5);
 }
 
+TEST(SessionView, ThePieceLeftOverAtTheEndOfAPhaseIsNoRateButIsProgress) {
+  SessionView view = synthetic_view(13);
+  const std::size_t points = view.points().size();
+  telemetry::Sample piece = synthetic_sample(13, true);
+  piece.block = 1;
+  piece.span = std::chrono::milliseconds(20);
+  telemetry::Sample drain = piece;
+  drain.block = -1;
+  v1::SessionEvent event;
+  *event.add_samples() = telemetry::to_wire(piece);
+  *event.add_samples() = telemetry::to_wire(drain);
+  view.add(event);
+  EXPECT_EQ(view.points().size(), points);
+  EXPECT_EQ(view.elapsed(), std::chrono::milliseconds(13020));
+}
+
 TEST(SessionView, UnreadableSamplesAreCounted) {
   SessionView view = synthetic_view(3);
   v1::SessionEvent event;
