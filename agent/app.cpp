@@ -1,6 +1,7 @@
 #include "agent/app.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -247,6 +248,18 @@ class AppImpl final : public App {
   std::thread reconciler_;
 };
 
+// Each replayed client is a socket: the usual 1024 descriptors would be blamed on the shadow. And memory here holds
+// payload, the shadow's as well (it inherits this): a core size of 1 keeps even a piped core_pattern from writing it.
+void limit_resources() {
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    files.rlim_cur = files.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &files);
+  }
+  const rlimit core{1, 1};
+  ::setrlimit(RLIMIT_CORE, &core);
+}
+
 }  // namespace
 
 absl::Status preflight() {
@@ -259,6 +272,7 @@ absl::Status preflight() {
 
 absl::StatusOr<std::unique_ptr<App>> App::create(Config config) {
   RETURN_IF_ERROR(preflight());
+  limit_resources();
   config = with_defaults(std::move(config));
   ASSIGN_OR_RETURN(auto runtime, shadow::Runtime::create(config.state_root, config.budget));
   return std::make_unique<AppImpl>(std::move(config), std::move(runtime));

@@ -2,6 +2,8 @@
 
 #include <sys/signalfd.h>
 
+#include <csignal>
+
 namespace gnomon::cli {
 
 absl::StatusOr<StopSignals> StopSignals::block() {
@@ -9,6 +11,8 @@ absl::StatusOr<StopSignals> StopSignals::block() {
   sigemptyset(&set);
   sigaddset(&set, SIGINT);
   sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGHUP);     // the terminal is gone
+  ::signal(SIGPIPE, SIG_IGN);  // so is the reader of our output: what we made must still be removed
   if (const int error = pthread_sigmask(SIG_BLOCK, &set, nullptr); error != 0)
     return errno_status(error, "cannot block signals");
   UniqueFd fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));

@@ -1,5 +1,6 @@
 #include "agent/discovery/instance.h"
 
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -251,18 +252,23 @@ std::vector<pid_t> process_tree(const std::string& proc, pid_t root) {
   return tree;
 }
 
-absl::StatusOr<UniqueFd> borrow_fd(pid_t pid, int fd) {
-  const UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-  if (!process.valid()) return errno_status(fmt::format("process {}", pid));
-  UniqueFd copy(static_cast<int>(::syscall(SYS_pidfd_getfd, process.get(), fd, 0)));
+absl::StatusOr<UniqueFd> borrow_socket(const SocketHolder& holder) {
+  const UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, holder.pid, 0)));
+  if (!process.valid()) return errno_status(fmt::format("process {}", holder.pid));
+  UniqueFd copy(static_cast<int>(::syscall(SYS_pidfd_getfd, process.get(), holder.fd, 0)));
   if (!copy.valid()) {
-    return errno_status(fmt::format("descriptor {} of process {} (needs CAP_SYS_PTRACE and Linux 5.6)", fd, pid));
+    return errno_status(
+        fmt::format("descriptor {} of process {} (needs CAP_SYS_PTRACE and Linux 5.6)", holder.fd, holder.pid));
+  }
+  struct stat status {};
+  if (::fstat(copy.get(), &status) != 0 || !S_ISSOCK(status.st_mode) || status.st_ino != holder.inode) {
+    return absl::NotFoundError(fmt::format("descriptor {} of process {} is another one by now", holder.fd, holder.pid));
   }
   return copy;
 }
 
-std::vector<UniqueFd> borrow_connections(const std::string& proc, const Instance& instance) {
-  std::vector<UniqueFd> connections;
+std::vector<SocketHolder> open_connections(const std::string& proc, const Instance& instance) {
+  std::vector<SocketHolder> connections;
   std::set<std::uint64_t> inodes;
   const std::vector<pid_t> tree = process_tree(proc, instance.pid);
   std::set<std::uint16_t> ports;
@@ -275,13 +281,8 @@ std::vector<UniqueFd> borrow_connections(const std::string& proc, const Instance
     break;
   }
   if (inodes.empty()) return connections;
-  for (const auto& [inode, holders] : socket_holders(proc, tree, inodes)) {
-    // It may have been closed since, and its number reused: what is not that socket any more is left alone.
-    auto copy = borrow_fd(holders.front().pid, holders.front().fd);
-    if (!copy.ok()) continue;
-    const auto link = read_link("/proc/self/fd/" + std::to_string(copy->get()));
-    if (link && inode_in_link(*link, "socket") == inode) connections.push_back(std::move(*copy));
-  }
+  for (const auto& [inode, holders] : socket_holders(proc, tree, inodes))
+    connections.push_back({holders.front().pid, holders.front().fd, inode});
   return connections;
 }
 

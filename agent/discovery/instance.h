@@ -44,10 +44,19 @@ absl::StatusOr<Instance> find_instance(const std::string& proc, const std::strin
 // All processes of the tree rooted at `root` that are alive now, root first.
 std::vector<pid_t> process_tree(const std::string& proc, pid_t root);
 
-// A duplicate of another process's descriptor (pidfd_getfd, Linux 5.6; needs ptrace rights over it).
-absl::StatusOr<UniqueFd> borrow_fd(pid_t pid, int fd);
+// A socket as /proc shows it: a process that holds it, its number there, its inode.
+struct SocketHolder {
+  pid_t pid = 0;
+  int fd = -1;
+  std::uint64_t inode = 0;
+};
 
-// Duplicates of the established TCP connections that the tree holds on the instance's port.
-std::vector<UniqueFd> borrow_connections(const std::string& proc, const Instance& instance);
+// The established TCP connections that the tree holds on the instance's port.
+std::vector<SocketHolder> open_connections(const std::string& proc, const Instance& instance);
+
+// A duplicate of another process's socket (pidfd_getfd, Linux 5.6; needs ptrace rights over it). kNotFound if that
+// descriptor is not that socket any more. Close it soon: while it is open, the owner's close() does not end the
+// connection, or give up the port.
+absl::StatusOr<UniqueFd> borrow_socket(const SocketHolder& holder);
 
 }  // namespace gnomon::discovery

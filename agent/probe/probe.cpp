@@ -11,6 +11,7 @@
 #include <atomic>
 #include <bit>
 #include <cmath>
+#include <mutex>
 #include <vector>
 
 #include "agent/probe/kernel_log.h"
@@ -115,7 +116,6 @@ class KernelProbe final : public Probe {
   void release_slot(Slot slot) override;
   absl::Status watch_listener(int fd, Slot slot) override;
   absl::Status watch_connection(int fd, Slot slot, bool sampled) override;
-  absl::Status unwatch(int fd) override;
   absl::Status set_sampled_fraction(Slot slot, Fraction fraction) override;
   absl::StatusOr<Reading> read(Slot slot) override;
   absl::StatusOr<std::size_t> poll(const RecordSink& sink, Nanos timeout) override;
@@ -136,6 +136,7 @@ class KernelProbe final : public Probe {
   SkeletonPtr skeleton_;
   RingPtr ring_;
   int cpus_;
+  std::mutex slots_;  // guards what take_slot() and release_slot() change; poll() reads generations alone
   std::uint32_t last_generation_ = 0;
   // 0: free. Read by the polling thread, to drop what released slots left in the ring.
   std::array<std::atomic<std::uint32_t>, PROBE_SLOTS> generation_{};
@@ -156,6 +157,7 @@ absl::Status KernelProbe::write_control(Slot slot, const probe_control& control)
 }
 
 absl::StatusOr<Slot> KernelProbe::take_slot() {
+  const std::lock_guard lock(slots_);
   const auto free = std::find(generation_.begin(), generation_.end(), 0u);
   if (free == generation_.end()) {
     return absl::ResourceExhaustedError(
@@ -172,6 +174,7 @@ absl::StatusOr<Slot> KernelProbe::take_slot() {
 }
 
 void KernelProbe::release_slot(Slot slot) {
+  const std::lock_guard lock(slots_);
   if (!check_taken(slot).ok()) return;
   generation_[slot] = 0;
   baseline_[slot].reset();
@@ -180,12 +183,15 @@ void KernelProbe::release_slot(Slot slot) {
 }
 
 absl::Status KernelProbe::mark(int fd, Slot slot, std::uint16_t flags) {
+  const std::lock_guard lock(slots_);
   RETURN_IF_ERROR(check_taken(slot));
   RETURN_IF_ERROR(check_socket(fd, (flags & SOCKET_LISTENER) != 0));
   const int map = bpf_map__fd(skeleton_->maps.sockets);
   probe_socket value{};
-  if (bpf_map_lookup_elem(map, &fd, &value) == 0 && value.slot != slot &&
-      value.generation == generation_[value.slot % PROBE_SLOTS]) {
+  const bool watched =
+      bpf_map_lookup_elem(map, &fd, &value) == 0 && value.generation == generation_[value.slot % PROBE_SLOTS];
+  // A connection's mark holds its place in the stream: marking it anew would lose that.
+  if (watched && (value.slot != slot || (flags & SOCKET_LISTENER) == 0)) {
     return absl::AlreadyExistsError(fmt::format("probe: this socket is watched already, for slot {}", value.slot));
   }
   value = {};
@@ -210,13 +216,8 @@ absl::Status KernelProbe::watch_connection(int fd, Slot slot, bool sampled) {
   return mark(fd, slot, SOCKET_JOINED | SOCKET_DICED | (sampled ? SOCKET_SAMPLED : 0));
 }
 
-absl::Status KernelProbe::unwatch(int fd) {
-  const int result = bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.sockets), &fd);
-  if (result == 0 || result == -ENOENT) return absl::OkStatus();
-  return errno_status(-result, fmt::format("probe: cannot unmark socket {}", fd));
-}
-
 absl::Status KernelProbe::set_sampled_fraction(Slot slot, Fraction fraction) {
+  const std::lock_guard lock(slots_);
   RETURN_IF_ERROR(check_taken(slot));
   if (!(fraction.value >= 0 && fraction.value <= 1)) {
     return absl::InvalidArgumentError(fmt::format("probe: sampled fraction {}; allowed: from 0 to 1", fraction.value));
@@ -246,6 +247,7 @@ absl::StatusOr<KernelProbe::Totals> KernelProbe::totals(Slot slot) const {
 }
 
 absl::StatusOr<Reading> KernelProbe::read(Slot slot) {
+  const std::lock_guard lock(slots_);
   RETURN_IF_ERROR(check_taken(slot));
   ASSIGN_OR_RETURN(const Totals now, totals(slot));
   const Totals& then = *baseline_[slot];

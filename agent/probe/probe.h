@@ -30,7 +30,7 @@ struct Reading {
 // What a record is to its reader. `payload` is valid during the call only.
 using RecordSink = std::function<void(const tap_record& header, std::span<const std::byte> payload)>;
 
-// Not thread-safe but for poll(), which one thread of its own may call beside everything else.
+// Thread-safe, but for poll(): one thread of its own calls it, beside everything else.
 class Probe {
  public:
   // Fails with the remedy when the kernel has no BTF, CAP_BPF is missing, or a program does not load.
@@ -39,6 +39,7 @@ class Probe {
 
   // A free slot with all counters at zero, nothing sampled. kResourceExhausted when all are taken.
   virtual absl::StatusOr<Slot> take_slot() = 0;
+  // Events of sockets that are still marked for it are ignored in the kernel from then on.
   virtual void release_slot(Slot slot) = 0;
 
   // Watches a listener and all connections it accepts from now on.
@@ -46,9 +47,6 @@ class Probe {
   // Watches a connection that is open already; if `sampled`, its bytes are copied from the next read on, marked
   // TAP_JOIN.
   virtual absl::Status watch_connection(int fd, Slot slot, bool sampled) = 0;
-  // Stops watching a socket (a listener's existing connections stay watched until they close, or the slot is released:
-  // events of a released slot are ignored in the kernel).
-  virtual absl::Status unwatch(int fd) = 0;
 
   // The share of the slot's new connections that is sampled; takes effect with the next connection, nothing is
   // re-attached.

@@ -39,6 +39,7 @@ class Http1RequestFramer {
   State state() const;
   // Bytes of a request not yet whole: if the stream ends now, it is truncated.
   bool mid_message() const;
+  std::size_t held_bytes() const;  // memory that the request not yet whole takes
   ~Http1RequestFramer();
   Http1RequestFramer(Http1RequestFramer&&) noexcept;
 

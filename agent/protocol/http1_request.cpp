@@ -65,8 +65,6 @@ void Http1RequestFramer::Impl::feed(std::string_view data, MonoTime at, bool aft
   while (pos != end && step(at, out)) {
   }
   if (stage != Stage::kBetween) {
-    // Bounded by limits.message_bytes, which header_end() has checked.
-    if (stage == Stage::kLength) message.reserve(size() + static_cast<std::size_t>(remaining));
     keep();
   }
   begin = pos = end = nullptr;
@@ -269,6 +267,10 @@ Http1RequestFramer::State Http1RequestFramer::state() const {
 
 bool Http1RequestFramer::mid_message() const {
   return impl_->state == State::kFraming && impl_->stage != Impl::Stage::kBetween;
+}
+
+std::size_t Http1RequestFramer::held_bytes() const {
+  return impl_->message.size();
 }
 
 }  // namespace gnomon::protocol

@@ -3,6 +3,12 @@
 #include <utility>
 
 namespace gnomon::session {
+namespace {
+
+// Of requests not yet whole, over all connections; the agent's memory is production's neighbour.
+constexpr std::size_t kMostHeldBytes = 64u << 20;
+
+}  // namespace
 
 using State = protocol::Http1RequestFramer::State;
 
@@ -22,7 +28,7 @@ telemetry::TapCounters Capture::counters() const {
 }
 
 void Capture::open(std::uint64_t conn_id, MonoTime, bool joined) {
-  framers_.erase(conn_id);
+  if (const auto former = framers_.find(conn_id); former != framers_.end()) forget(former);
   framers_.emplace(conn_id, protocol::Http1RequestFramer(conn_id, joined));
 }
 
@@ -30,14 +36,17 @@ void Capture::bytes(std::uint64_t conn_id, MonoTime at, std::span<const std::byt
   const auto found = framers_.find(conn_id);
   if (found == framers_.end()) return;  // given up, and counted, earlier
   std::vector<protocol::Request> requests;
+  held_bytes_ -= found->second.held_bytes();
   found->second.feed(data, at, after_send, requests);
+  held_bytes_ += found->second.held_bytes();
   counters_.requests += requests.size();
   const State state = found->second.state();
   if (!requests.empty()) on_requests_(std::move(requests));
-  if (state == State::kFraming || state == State::kJoining) return;
-  if (state == State::kUnparsable) ++counters_.unparsable_streams;
-  if (state == State::kOversized) ++counters_.oversized_requests;
-  framers_.erase(found);
+  const bool too_much = held_bytes_ > kMostHeldBytes;  // many slow uploads at once
+  if ((state == State::kFraming || state == State::kJoining) && !too_much) return;
+  if (state == State::kUnparsable || state == State::kUpgraded) ++counters_.unparsable_streams;
+  if (state == State::kOversized || too_much) ++counters_.oversized_requests;
+  forget(found);
   on_end_(conn_id);
 }
 
@@ -45,8 +54,13 @@ void Capture::close(std::uint64_t conn_id, MonoTime, tap::StreamEnd) {
   const auto found = framers_.find(conn_id);
   if (found == framers_.end()) return;
   if (found->second.mid_message()) ++counters_.truncated_requests;
-  framers_.erase(found);
+  forget(found);
   on_end_(conn_id);
+}
+
+void Capture::forget(Framers::iterator framer) {
+  held_bytes_ -= framer->second.held_bytes();
+  framers_.erase(framer);
 }
 
 }  // namespace gnomon::session

@@ -30,11 +30,15 @@ class Capture final : public tap::StreamSink {
   void bytes(std::uint64_t conn_id, MonoTime at, std::span<const std::byte> data, bool after_send) override;
   void close(std::uint64_t conn_id, MonoTime at, tap::StreamEnd end) override;
 
+  using Framers = std::unordered_map<std::uint64_t, protocol::Http1RequestFramer>;
+  void forget(Framers::iterator framer);
+
   const OnRequests on_requests_;
   const OnEnd on_end_;
   mutable std::mutex mutex_;
   tap::StreamAssembler assembler_{*this};
-  std::unordered_map<std::uint64_t, protocol::Http1RequestFramer> framers_;
+  Framers framers_;
+  std::size_t held_bytes_ = 0;  // in the framers
   telemetry::TapCounters counters_;
 };
 

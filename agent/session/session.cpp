@@ -186,20 +186,24 @@ absl::Status Session::Impl::watch_production() {
     tapped_slot = production_slot;
   }
   for (const discovery::ListenSocket& listener : instance.listeners) {
-    ASSIGN_OR_RETURN(UniqueFd fd, discovery::borrow_fd(listener.pid, listener.fd));
+    ASSIGN_OR_RETURN(const UniqueFd fd, discovery::borrow_socket({listener.pid, listener.fd, listener.inode}));
     // Only marked, not kept: a duplicate held on to would keep the port taken while production restarts.
     RETURN_IF_ERROR(services.probe.watch_listener(fd.get(), *production_slot));
   }
   // Keep-alive connections may be all the traffic there is. Of those open already the share is taken exactly, rounded
   // up, so that a few long-lived clients are never left out altogether.
-  std::vector<UniqueFd> open = discovery::borrow_connections(kProc, instance);
+  std::vector<discovery::SocketHolder> open = discovery::open_connections(kProc, instance);
   std::mt19937_64 random(plan.seed);
   std::shuffle(open.begin(), open.end(), random);
   const auto chosen =
       static_cast<std::size_t>(std::ceil(plan.service.sampled_fraction.value * static_cast<double>(open.size())));
   for (std::size_t i = 0; i < open.size(); ++i) {
-    const absl::Status watched = services.probe.watch_connection(open[i].get(), *production_slot, i < chosen);
-    // It may have closed meanwhile, or been accepted after the listener was marked.
+    // One at a time: while it is borrowed, production's close() would not reach the client.
+    const auto connection = discovery::borrow_socket(open[i]);
+    const absl::Status watched = connection.ok()
+                                     ? services.probe.watch_connection(connection->get(), *production_slot, i < chosen)
+                                     : connection.status();
+    // It has closed meanwhile, or was accepted after the listener was marked and is watched already.
     if (!watched.ok()) spdlog::debug("session {}: connection not joined: {}", plan.id, std::string(watched.message()));
   }
   return absl::OkStatus();

@@ -69,6 +69,9 @@ absl::Status limit_v1(const std::string& directory, Budget budget) {
   }
   if (exists(directory + "/memory.limit_in_bytes"))
     RETURN_IF_ERROR(write(directory + "/memory.limit_in_bytes", std::to_string(budget.memory.value)));
+  // No swap: payload stays off the disk, and production's disk is left alone.
+  if (exists(directory + "/memory.memsw.limit_in_bytes"))
+    RETURN_IF_ERROR(write(directory + "/memory.memsw.limit_in_bytes", std::to_string(budget.memory.value)));
   return absl::OkStatus();
 }
 
@@ -79,6 +82,7 @@ absl::Status limit_v2(const std::string& directory, Budget budget) {
   }
   if (exists(directory + "/memory.max"))
     RETURN_IF_ERROR(write(directory + "/memory.max", std::to_string(budget.memory.value)));
+  if (exists(directory + "/memory.swap.max")) RETURN_IF_ERROR(write(directory + "/memory.swap.max", "0"));
   return absl::OkStatus();
 }
 
@@ -130,6 +134,17 @@ std::vector<std::string> agent_cgroups(const std::string& root, const std::strin
   for (const Hierarchy& hierarchy : hierarchies(root))
     add_below(parent_of_agents(hierarchy) + "/" + agent + (session.empty() ? "" : "/" + session), &found);
   return found;
+}
+
+std::set<std::string> agents_with_cgroups(const std::string& root) {
+  std::set<std::string> names;
+  for (const Hierarchy& hierarchy : hierarchies(root)) {
+    std::error_code error, ignored;
+    for (fs::directory_iterator entry(parent_of_agents(hierarchy), error), end; !error && entry != end;
+         entry.increment(error))
+      if (entry->is_directory(ignored)) names.insert(entry->path().filename().string());
+  }
+  return names;
 }
 
 std::vector<pid_t> cgroup_processes(const std::vector<std::string>& directories) {

@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,9 @@ absl::Status make_budget_cgroup(const std::string& root, const std::string& agen
 // empty.
 std::vector<std::string> agent_cgroups(const std::string& root, const std::string& agent,
                                        const std::string& session = "");
+
+// The names of all agents that have cgroups.
+std::set<std::string> agents_with_cgroups(const std::string& root);
 
 // The processes in these cgroups.
 std::vector<pid_t> cgroup_processes(const std::vector<std::string>& directories);

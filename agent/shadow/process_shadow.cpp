@@ -172,7 +172,7 @@ class ProcessShadow final : public Shadow {
   std::vector<UniqueFd> borrow_listeners() const {
     std::vector<UniqueFd> copies;
     for (const discovery::ListenSocket& listener : discovery::listeners_of_tree(kProc, pid_, port())) {
-      auto copy = discovery::borrow_fd(listener.pid, listener.fd);
+      auto copy = discovery::borrow_socket({listener.pid, listener.fd, listener.inode});
       if (!copy.ok()) return {};
       copies.push_back(std::move(*copy));
     }

@@ -128,13 +128,8 @@ absl::StatusOr<std::string> RootFilesystem::new_directory(const std::string& kin
   return path;
 }
 
-absl::StatusOr<std::string> RootFilesystem::attach(const MountCopy& copy, bool directory) {
+absl::StatusOr<std::string> RootFilesystem::attach(const MountCopy& copy) {
   ASSIGN_OR_RETURN(std::string place, new_directory("original"));
-  if (!directory) {
-    place += "/file";
-    const UniqueFd file(::open(place.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
-    if (!file.valid()) return errno_status(place);
-  }
   if (::move_mount(copy.fd.get(), "", AT_FDCWD, place.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0)
     return errno_status("attaching a copy of a mount");
   // The copy of a shared mount is its peer: nothing that happens here may reach the original.
@@ -143,7 +138,7 @@ absl::StatusOr<std::string> RootFilesystem::attach(const MountCopy& copy, bool d
 }
 
 absl::StatusOr<std::string> RootFilesystem::overlay(const MountCopy& copy, bool read_only, const std::string& target) {
-  ASSIGN_OR_RETURN(const std::string lower, attach(copy, true));
+  ASSIGN_OR_RETURN(const std::string lower, attach(copy));
   ASSIGN_OR_RETURN(const std::string layers, new_directory("layers"));
   RETURN_IF_ERROR(make_directory(layers + "/upper"));
   RETURN_IF_ERROR(make_directory(layers + "/work"));
@@ -164,11 +159,7 @@ absl::Status RootFilesystem::add_volume(const Volume& volume, const MountCopy& c
   if (copy.error != 0) return errno_status(copy.error, fmt::format("copying the mount at {}", volume.path));
   struct stat status {};
   if (::fstat(copy.fd.get(), &status) != 0) return errno_status(volume.path);
-  if (S_ISREG(status.st_mode)) {
-    ASSIGN_OR_RETURN(const std::string file, attach(copy, false));
-    binds_.push_back({file, volume.path, true});
-    return absl::OkStatus();
-  }
+  if (S_ISREG(status.st_mode)) return add_file(volume.path, copy, status);
   // A socket would lead out of the shadow (a container runtime's, for one).
   if (!S_ISDIR(status.st_mode)) {
     spdlog::info("shadow: {} is no file or directory: left out", volume.path);
@@ -181,6 +172,21 @@ absl::Status RootFilesystem::add_volume(const Volume& volume, const MountCopy& c
   if (!merged.ok())
     spdlog::warn("shadow: the volume {} is empty in it: {}", volume.path, std::string(merged.status().message()));
   binds_.push_back({target, volume.path, !merged.ok()});
+  return absl::OkStatus();
+}
+
+// A copy, not a bind of the file itself: even a read-only descriptor of that could lock it against production.
+absl::Status RootFilesystem::add_file(const std::string& path, const MountCopy& copy, const struct stat& status) {
+  ASSIGN_OR_RETURN(const std::string directory, new_directory("file"));
+  const std::string file = directory + "/file";
+  if (static_cast<std::uint64_t>(status.st_size) <= writable_.value / 4) {
+    RETURN_IF_ERROR(copy_file(copy.fd, file, status));
+  } else {
+    spdlog::warn("shadow: {} is empty in it: too large to copy into its memory limit", path);
+    if (!UniqueFd(::open(file.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0400)).valid()) return errno_status(file);
+    RETURN_IF_ERROR(take_over(file, status));
+  }
+  binds_.push_back({file, path, false});
   return absl::OkStatus();
 }
 
@@ -219,9 +225,7 @@ absl::Status RootFilesystem::carry(const std::string& path, const MountCopy& cop
   if (S_ISREG(status.st_mode)) {
     if (static_cast<std::uint64_t>(status.st_size) <= writable_.value / 4)
       return copy_file(copy.fd, place + below, status);  // a file that may be renamed and written
-    ASSIGN_OR_RETURN(const std::string file, attach(copy, false));
-    binds_.push_back({file, path, true});
-    return absl::OkStatus();
+    return add_file(path, copy, status);
   }
   if (!S_ISDIR(status.st_mode)) return absl::OkStatus();
   ASSIGN_OR_RETURN(const std::string target, new_directory("carried"));

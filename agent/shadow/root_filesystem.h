@@ -1,6 +1,8 @@
 #pragma once
 // The shadow's file system: overlays over the mounts of the process that it copies, with what it writes kept in memory.
 
+#include <sys/stat.h>
+
 #include <sys/types.h>
 
 #include <string>
@@ -36,10 +38,11 @@ class RootFilesystem {
   RootFilesystem(std::string base, Bytes writable) : base_(std::move(base)), writable_(writable) {}
   absl::Status mount_scratch();
   absl::StatusOr<std::string> new_directory(const std::string& kind);
-  absl::StatusOr<std::string> attach(const MountCopy& copy, bool directory);
+  absl::StatusOr<std::string> attach(const MountCopy& copy);
   absl::StatusOr<std::string> overlay(const MountCopy& copy, bool read_only, const std::string& target);
   absl::Status add_volume(const Volume& volume, const MountCopy& copy);
   absl::Status add_fresh(const FreshDirectory& fresh, const MountCopy& original, const std::vector<MountCopy>& carried);
+  absl::Status add_file(const std::string& path, const MountCopy& copy, const struct ::stat& status);
   absl::Status carry(const std::string& path, const MountCopy& copy, const std::string& below,
                      const std::string& place);
 

@@ -73,6 +73,19 @@ void sweep_agent(StateDirectory state, bool check_only, std::vector<Leftover>* f
   found->push_back({"state directory", state.path(), problem(forgotten)});
 }
 
+// Cgroups that a container runtime made after its agent was killed and swept: no state directory tells of them.
+void sweep_orphans(bool check_only, std::vector<Leftover>* found) {
+  for (const std::string& agent : agents_with_cgroups(kCgroupRoot)) {
+    if (living_process(agent) != 0) continue;
+    const std::vector<std::string> cgroups = agent_cgroups(kCgroupRoot, agent);
+    if (std::ranges::any_of(*found, [&](const Leftover& one) { return one.what == cgroups.back(); })) continue;
+    // Only what is empty: an agent in another pid namespace would look dead from here.
+    if (!cgroup_processes(cgroups).empty()) continue;
+    const absl::Status removed = check_only ? absl::OkStatus() : remove_cgroups(cgroups);
+    for (const std::string& cgroup : cgroups) found->push_back({"cgroup", cgroup, std::string(removed.message())});
+  }
+}
+
 absl::StatusOr<std::vector<Leftover>> sweep_locked(const std::string& state_root, bool check_only) {
   std::vector<Leftover> found;
   for (const std::string& name : state_directories(state_root)) {
@@ -82,6 +95,7 @@ absl::StatusOr<std::vector<Leftover>> sweep_locked(const std::string& state_root
     else if (!absl::IsFailedPrecondition(state.status()) && !absl::IsNotFound(state.status()))
       found.push_back({"state directory", state_root + "/" + name, std::string(state.status().message())});
   }
+  sweep_orphans(check_only, &found);
   if (!check_only && !found.empty()) remove_empty_parents(kCgroupRoot);
   return found;
 }

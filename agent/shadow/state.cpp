@@ -26,14 +26,6 @@ std::string process_name(const discovery::Process& process) {
   return fmt::format("{}-{}", process.pid, process.start_ticks);
 }
 
-// The pid in such a name, if that very process is alive.
-pid_t living_process(const std::string& name) {
-  const std::size_t dash = name.find('-');
-  if (dash == 0 || dash == std::string::npos || name.find_first_not_of("0123456789-") != std::string::npos) return 0;
-  const auto process = discovery::read_process("/proc", static_cast<pid_t>(std::atoi(name.c_str())));
-  return process && process_name(*process) == name ? process->pid : 0;
-}
-
 std::vector<std::string> entries(const std::string& directory) {
   std::vector<std::string> names;
   std::error_code error;
@@ -58,6 +50,13 @@ absl::Status make_directory(const std::string& path) {
 }
 
 }  // namespace
+
+pid_t living_process(const std::string& name) {
+  const std::size_t dash = name.find('-');
+  if (dash == 0 || dash == std::string::npos || name.find_first_not_of("0123456789-") != std::string::npos) return 0;
+  const auto process = discovery::read_process("/proc", static_cast<pid_t>(std::atoi(name.c_str())));
+  return process && process_name(*process) == name ? process->pid : 0;
+}
 
 absl::StatusOr<UniqueFd> lock_state_root(const std::string& state_root) {
   return locked(state_root + "/lock", true);

@@ -45,6 +45,9 @@ absl::StatusOr<UniqueFd> lock_state_root(const std::string& state_root);
 // The names of all state directories.
 std::vector<std::string> state_directories(const std::string& state_root);
 
+// The pid in a name of the form <pid>-<start ticks>, if that very process is alive; else 0.
+pid_t living_process(const std::string& name);
+
 // Kills by pidfd, so never another process that has got the number, and waits until they are dead, up to two seconds.
 absl::Status kill_and_wait(const std::vector<pid_t>& pids);
 

@@ -335,17 +335,5 @@ TEST_F(TapTest, AReleasedSlotIsSilentAndTheNextOwnerStartsAtZero) {
   EXPECT_TRUE(reading.service_time.empty());
 }
 
-TEST_F(TapTest, AnUnwatchedListenersNewConnectionsAreNotSeen) {
-  load();
-  if (IsSkipped() || HasFailure()) return;
-  Service service([](int fd) { answer_messages(fd, ReadCall::kRead); });
-  watch(service.listener(), 1);
-  service.start();
-  ASSERT_TRUE(probe->unwatch(service.listener()).ok());
-  EXPECT_TRUE(probe->unwatch(service.listener()).ok());
-  EXPECT_EQ(run_client(service, {message("x")}, 1), 1u);
-  EXPECT_EQ(counter(PROBE_CONNECTIONS), 0u);
-}
-
 }  // namespace
 }  // namespace gnomon

@@ -51,13 +51,16 @@ TEST_F(DiscoveryOfSockets, AServerIsFoundWithItsListenerWhichCanBeBorrowed) {
   EXPECT_EQ(instance->netns, namespace_of("/proc", ::getpid(), "net"));
   ASSERT_EQ(instance->listeners.size(), 1u);
   EXPECT_TRUE(instance->listeners[0].loopback);
-  const auto copy = borrow_fd(instance->listeners[0].pid, instance->listeners[0].fd);
+  SocketHolder holder{instance->listeners[0].pid, instance->listeners[0].fd, instance->listeners[0].inode};
+  const auto copy = borrow_socket(holder);
   ASSERT_TRUE(copy.ok()) << copy.status();
   int listening = 0;
   socklen_t length = sizeof listening;
   ASSERT_EQ(::getsockopt(copy->get(), SOL_SOCKET, SO_ACCEPTCONN, &listening, &length), 0);
   EXPECT_EQ(listening, 1);
   EXPECT_EQ(port_of(copy->get()), port);
+  ++holder.inode;  // as if the number had been reused
+  EXPECT_TRUE(absl::IsNotFound(borrow_socket(holder).status()));
 }
 
 TEST_F(DiscoveryOfSockets, OpenConnectionsCanBeBorrowed) {
@@ -65,22 +68,24 @@ TEST_F(DiscoveryOfSockets, OpenConnectionsCanBeBorrowed) {
   const shadow::Service python(server("127.0.0.1", port), "/");
   const auto instance = shadow::wait_for_instance(port);
   ASSERT_TRUE(instance.ok()) << instance.status();
-  EXPECT_TRUE(borrow_connections("/proc", *instance).empty());
+  EXPECT_TRUE(open_connections("/proc", *instance).empty());
   const UniqueFd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in to{};
   to.sin_family = AF_INET;
   to.sin_port = htons(port);
   to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   ASSERT_EQ(::connect(client.get(), reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
-  std::vector<UniqueFd> borrowed;
-  for (int attempt = 0; borrowed.empty() && attempt < 400; ++attempt) {  // until the server has accepted it
-    borrowed = borrow_connections("/proc", *instance);
-    if (borrowed.empty()) ::usleep(20'000);
+  std::vector<SocketHolder> open;
+  for (int attempt = 0; open.empty() && attempt < 400; ++attempt) {  // until the server has accepted it
+    open = open_connections("/proc", *instance);
+    if (open.empty()) ::usleep(20'000);
   }
-  ASSERT_EQ(borrowed.size(), 1u);
+  ASSERT_EQ(open.size(), 1u);
+  const auto borrowed = borrow_socket(open[0]);
+  ASSERT_TRUE(borrowed.ok()) << borrowed.status();
   sockaddr_in peer{};
   socklen_t length = sizeof peer;
-  ASSERT_EQ(::getpeername(borrowed[0].get(), reinterpret_cast<sockaddr*>(&peer), &length), 0);
+  ASSERT_EQ(::getpeername(borrowed->get(), reinterpret_cast<sockaddr*>(&peer), &length), 0);
   EXPECT_EQ(ntohs(peer.sin_port), port_of(client.get()));
 }
 
