@@ -30,7 +30,7 @@ int run_cleanup(bool check_only) {
 void add_cleanup(CLI::App& cli, Run& run) {
   CLI::App* command = cli.add_subcommand(
       "cleanup",
-      "Removes what an agent that was killed has left: cgroups, containers, mounts, state. What belongs to a living "
+      "Removes what an agent that was killed has left: processes, cgroups, state. What belongs to a living "
       "agent is\n"
       "never touched. Ends with status 1 if something remains.\nExample: sudo gnomon cleanup --check");
   const auto check_only = std::make_shared<bool>(false);

@@ -170,7 +170,8 @@ void add_try(CLI::App& cli, Run& run) {
   const auto options = std::make_shared<TryOptions>();
   command->add_option("--port", options->port, "TCP port that the service listens on, in any network namespace");
   command->add_option("--pid", options->pid, "Only this process, where several listen on the port");
-  command->add_option("--fraction", options->fraction, "Share of the connections to sample (default: 5%)");
+  command->add_option("--fraction", options->fraction,
+                      "Share of the connections to sample (default: the descriptor's, else 5%)");
   command->add_option("--profile", options->profile,
                       "Profile (JSON or YAML); its file may hold the service descriptor as well. Default: a quarter of "
                       "production's CPU at twice its load");

@@ -162,6 +162,8 @@ absl::Status Session::Impl::attach() {
   replay::Limits limits;
   // Copies drawn in one block must be out before the next one counts.
   if (!plan.blocks.empty()) limits.copy_spread = std::min(limits.copy_spread, plan.blocks.front().settle);
+  // What is waited for on purpose is not a time-out.
+  limits.timeout += plan.profile.noise.response_delay_mean + 4 * plan.profile.noise.response_delay_stddev;
   ASSIGN_OR_RETURN(load, Load::start(shadow->replay_netns(), {.address = shadow->address(), .port = shadow->port()},
                                      limits, plan.seed));
   RETURN_IF_ERROR(watch_production());
