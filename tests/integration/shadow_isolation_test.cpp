@@ -268,20 +268,20 @@ TEST_F(ShadowIsolation, AProcessThatHasGoneIsAnError) {
 TEST_F(ShadowIsolation, AContainerIsCopiedFromItsOwnRoot) {
   const TemporaryDirectory bundle;
   const std::string root = bundle.path() + "/rootfs";
-  std::filesystem::create_directories(root + "/work");
+  std::filesystem::create_directories(root + "/service");
   for (const char* directory : {"usr", "etc", "proc", "tmp", "dev"})
     std::filesystem::create_directories(root + "/" + directory);
   for (const char* link : {"bin", "lib", "lib64"})
     std::filesystem::create_directory_symlink(std::string("usr/") + link, root + "/" + link);
-  std::ofstream(root + "/work/eval.py") << kEvalServer;
-  std::ofstream(root + "/work/name") << "in the container";
+  std::ofstream(root + "/service/eval.py") << kEvalServer;
+  std::ofstream(root + "/service/name") << "in the container";
   std::ofstream(bundle.path() + "/volume") << "a file mount";
   std::ofstream(root + "/etc/mounted") << "";
   service_.reset();
   port_ = free_port();
   const std::string config = fmt::format(
-      R"({{"ociVersion":"1.0.2","process":{{"user":{{"uid":65534,"gid":65534}},"cwd":"/work","env":["PATH=/usr/bin"],
-      "args":["/usr/bin/python3","/work/eval.py","0.0.0.0","{}"]}},"root":{{"path":"rootfs"}},"hostname":"inner","mounts":[
+      R"({{"ociVersion":"1.0.2","process":{{"user":{{"uid":65534,"gid":65534}},"cwd":"/service","env":["PATH=/usr/bin"],
+      "args":["/usr/bin/python3","/service/eval.py","0.0.0.0","{}"]}},"root":{{"path":"rootfs"}},"hostname":"inner","mounts":[
       {{"destination":"/proc","type":"proc","source":"proc"}},{{"destination":"/usr","type":"bind","source":"/usr","options":["rbind","ro"]}},
       {{"destination":"/etc/mounted","type":"bind","source":"{}/volume","options":["bind"]}},
       {{"destination":"/tmp","type":"tmpfs","source":"tmpfs"}}],
@@ -296,9 +296,9 @@ TEST_F(ShadowIsolation, AContainerIsCopiedFromItsOwnRoot) {
     instance_ = *instance;
     start_shadow();
     if (!HasFatalFailure()) {
-      EXPECT_EQ(inside("open('/work/name').read()"), "in the container");
+      EXPECT_EQ(inside("open('/service/name').read()"), "in the container");
       EXPECT_EQ(inside("open('/etc/mounted').read()"), "a file mount");
-      EXPECT_EQ(inside("os.getuid(), os.getcwd(), socket.gethostname()"), "(65534, '/work', 'inner')");
+      EXPECT_EQ(inside("os.getuid(), os.getcwd(), socket.gethostname()"), "(65534, '/service', 'inner')");
       EXPECT_THAT(inside("attempt(os.listdir, '/root')"), HasSubstr("FileNotFoundError"));
     }
   }
