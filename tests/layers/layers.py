@@ -18,6 +18,7 @@ MAY_INCLUDE = {
     "agent": ("common", "telemetry", "document", "bpf/abi"),
     "coordinator": ("common", "telemetry", "document", "bpf/abi"),
     "cli": ("common", "telemetry", "document", "agent", "coordinator", "bpf/abi"),
+    "eval": ("common", "telemetry", "coordinator"),
 }
 SOURCE_FOLDERS = tuple(MAY_INCLUDE) + ("tests",)
 

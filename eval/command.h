@@ -1,0 +1,22 @@
+#pragma once
+// The subcommands of `gnomon-eval`: each adds itself to the command line and, when chosen, says what to run.
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+
+#include "absl/status/status.h"
+
+namespace gnomon::eval {
+
+// What main() runs after parsing; returns the exit status.
+using Run = std::function<int()>;
+
+inline constexpr int kFailed = 1;
+inline constexpr int kUsage = 2;
+
+// One line on standard error, "gnomon-eval: <message>"; returns the exit status to end with.
+int fail(const absl::Status& status);
+int usage_error(const std::string& message);
+
+}  // namespace gnomon::eval
