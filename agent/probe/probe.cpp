@@ -166,7 +166,7 @@ absl::StatusOr<Slot> KernelProbe::take_slot() {
   const auto slot = static_cast<Slot>(free - generation_.begin());
   ASSIGN_OR_RETURN(const Totals now, totals(slot));
   const std::uint32_t generation = last_generation_ + 1;
-  RETURN_IF_ERROR(write_control(slot, {.sample_threshold = 0, .generation = generation, .pad = 0}));
+  RETURN_IF_ERROR(write_control(slot, {.sample_threshold = 0, .generation = generation, .flags = 0}));
   baseline_[slot] = std::make_unique<Totals>(now);
   last_generation_ = generation;
   *free = generation;
@@ -179,7 +179,7 @@ void KernelProbe::release_slot(Slot slot) {
   generation_[slot] = 0;
   baseline_[slot].reset();
   // Cannot fail: the map is an array and the slot one of its elements.
-  write_control(slot, {.sample_threshold = 0, .generation = 0, .pad = 0}).IgnoreError();
+  write_control(slot, {.sample_threshold = 0, .generation = 0, .flags = 0}).IgnoreError();
 }
 
 absl::Status KernelProbe::mark(int fd, Slot slot, std::uint16_t flags) {

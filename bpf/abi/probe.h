@@ -19,6 +19,7 @@ enum {
 	SOCKET_JOINED = 1 << 3,    /* was open before the probe: its stream starts in the middle */
 	SOCKET_LISTENER = 1 << 4,
 	SOCKET_OPENED = 1 << 5,    /* its TAP_OPEN was sent, or counted as lost */
+	SOCKET_TLS = 1 << 8,       /* its records hold plaintext; next_seq counts ciphertext taken inside TLS functions */
 };
 
 /* Socket storage (BPF_MAP_TYPE_SK_STORAGE, cloned from a listener to the connections it accepts). */
@@ -43,6 +44,7 @@ enum {
 	TAP_AFTER_SEND = 1 << 0, /* the service has sent something since the connection's last record */
 	TAP_JOIN = 1 << 1,       /* first record of a connection that was open before the probe */
 	TAP_BROKEN = 1 << 2,     /* of a TAP_CLOSE: bytes or the TAP_OPEN of this connection were lost */
+	TAP_PLAINTEXT = 1 << 8,  /* what the service's TLS library decrypted: seq counts it from 0 on (docs/tls.md) */
 };
 
 /* Header of a ring record. A gap between records' sequence numbers is a hole, an overlap a repeat (MSG_PEEK). */
@@ -76,6 +78,7 @@ enum probe_counter {
 	PROBE_STATUS_UNKNOWN,    /* of these, no readable HTTP status line (other protocol, or a page not present) */
 	PROBE_SENT,              /* sends on watched sockets, in the kernel's pieces: a large one counts more than once */
 	PROBE_SKIPPED_BYTES,     /* bytes read on a sampled connection after its stream was broken */
+	PROBE_TLS_UNSEEN,        /* sampled TLS connections of which ciphertext went past the probed functions */
 	PROBE_COUNTERS,
 };
 
@@ -91,10 +94,15 @@ struct probe_histogram {
 };
 ABI_ASSERT(sizeof(struct probe_histogram) == 16 + 8 * HISTOGRAM_BUCKETS);
 
+/* Flags of a slot. */
+enum {
+	CONTROL_TLS = 1 << 0, /* connections that are opened from now on carry TLS: capture what it decrypts to */
+};
+
 /* Written by the agent at any time; one element per slot. */
 struct probe_control {
 	__u64 sample_threshold; /* a connection is sampled if a random u32 is below it: 0 none, 2^32 all */
 	__u32 generation;       /* another number each time the slot is taken; 0: released */
-	__u32 pad;
+	__u32 flags;
 };
 ABI_ASSERT(sizeof(struct probe_control) == 16);
