@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "agent/probe/kernel_log.h"
+#include "agent/probe/tls_probe.h"
 #include "bpf/probe.skel.h"
 #include "common/status.h"
 
@@ -117,6 +118,7 @@ class KernelProbe final : public Probe {
   absl::Status watch_listener(int fd, Slot slot) override;
   absl::Status watch_connection(int fd, Slot slot, bool sampled) override;
   absl::Status set_sampled_fraction(Slot slot, Fraction fraction) override;
+  absl::Status set_tls(Slot slot, std::span<const tls::Library> libraries) override;
   absl::StatusOr<Reading> read(Slot slot) override;
   absl::StatusOr<std::size_t> poll(const RecordSink& sink, Nanos timeout) override;
 
@@ -134,6 +136,7 @@ class KernelProbe final : public Probe {
   absl::StatusOr<Totals> totals(Slot slot) const;
 
   SkeletonPtr skeleton_;
+  std::unique_ptr<TlsProbe> tls_;  // null until a slot carries TLS
   RingPtr ring_;
   int cpus_;
   std::mutex slots_;  // guards what take_slot() and release_slot() change; poll() reads generations alone
@@ -141,6 +144,7 @@ class KernelProbe final : public Probe {
   // 0: free. Read by the polling thread, to drop what released slots left in the ring.
   std::array<std::atomic<std::uint32_t>, PROBE_SLOTS> generation_{};
   std::array<std::unique_ptr<Totals>, PROBE_SLOTS> baseline_;
+  std::array<probe_control, PROBE_SLOTS> control_{};
   // Of the poll() under way.
   const RecordSink* sink_ = nullptr;
   std::size_t handed_over_ = 0;
@@ -153,7 +157,9 @@ absl::Status KernelProbe::check_taken(Slot slot) const {
 
 absl::Status KernelProbe::write_control(Slot slot, const probe_control& control) {
   const int result = bpf_map_update_elem(bpf_map__fd(skeleton_->maps.controls), &slot, &control, BPF_ANY);
-  return result == 0 ? absl::OkStatus() : errno_status(-result, "probe: cannot set a slot's control");
+  if (result != 0) return errno_status(-result, "probe: cannot set a slot's control");
+  control_[slot] = control;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Slot> KernelProbe::take_slot() {
@@ -178,6 +184,7 @@ void KernelProbe::release_slot(Slot slot) {
   if (!check_taken(slot).ok()) return;
   generation_[slot] = 0;
   baseline_[slot].reset();
+  if (tls_) tls_->detach(slot);
   // Cannot fail: the map is an array and the slot one of its elements.
   write_control(slot, {.sample_threshold = 0, .generation = 0, .flags = 0}).IgnoreError();
 }
@@ -222,9 +229,21 @@ absl::Status KernelProbe::set_sampled_fraction(Slot slot, Fraction fraction) {
   if (!(fraction.value >= 0 && fraction.value <= 1)) {
     return absl::InvalidArgumentError(fmt::format("probe: sampled fraction {}; allowed: from 0 to 1", fraction.value));
   }
-  probe_control control{};
+  probe_control control = control_[slot];
   control.sample_threshold = static_cast<std::uint64_t>(std::llround(std::ldexp(fraction.value, 32)));
-  control.generation = generation_[slot];
+  return write_control(slot, control);
+}
+
+absl::Status KernelProbe::set_tls(Slot slot, std::span<const tls::Library> libraries) {
+  const std::lock_guard lock(slots_);
+  RETURN_IF_ERROR(check_taken(slot));
+  if (!tls_) {
+    ASSIGN_OR_RETURN(tls_, TlsProbe::load(skeleton_->obj, {.bytes = skeleton_->rodata->ring_bytes,
+                                                           .wake_bytes = skeleton_->rodata->wake_bytes}));
+  }
+  RETURN_IF_ERROR(tls_->attach(slot, libraries));
+  probe_control control = control_[slot];
+  control.flags |= CONTROL_TLS;
   return write_control(slot, control);
 }
 

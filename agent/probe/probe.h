@@ -9,6 +9,7 @@
 #include <span>
 
 #include "absl/status/statusor.h"
+#include "agent/tls/library.h"
 #include "bpf/abi/probe.h"
 #include "common/units.h"
 #include "telemetry/histogram.h"
@@ -51,6 +52,11 @@ class Probe {
   // The share of the slot's new connections that is sampled; takes effect with the next connection, nothing is
   // re-attached.
   virtual absl::Status set_sampled_fraction(Slot slot, Fraction fraction) = 0;
+
+  // The slot's connections that are opened from now on carry TLS, read through one of `libraries`: their records are
+  // what it decrypts (TAP_PLAINTEXT), and their ciphertext is not copied. Call it before the slot's listeners are
+  // watched, and again, at any time, to add a library. Until release_slot().
+  virtual absl::Status set_tls(Slot slot, std::span<const tls::Library> libraries) = 0;
 
   virtual absl::StatusOr<Reading> read(Slot slot) = 0;
 

@@ -1,0 +1,101 @@
+#include "agent/probe/tls_probe.h"
+
+#include <bpf/bpf.h>
+#include <fmt/format.h>
+
+#include <iterator>
+#include <string_view>
+
+#include "agent/probe/kernel_log.h"
+#include "bpf/tls.skel.h"
+#include "common/status.h"
+
+namespace gnomon::probe {
+namespace {
+
+// The uprobe program for a function of tls::kFunctions; tls_free needs no return.
+bpf_program* program_for(const tls_bpf& skeleton, std::string_view function) {
+  if (function == "SSL_read") return skeleton.progs.tls_read;
+  if (function == "SSL_read_ex" || function == "SSL_read_early_data") return skeleton.progs.tls_read_ex;
+  if (function == "SSL_free" || function == "SSL_clear") return skeleton.progs.tls_free;
+  return skeleton.progs.tls_other;
+}
+
+// Puts the tap's maps in the place of the object's own. Returns a negative errno value on failure.
+int share_maps(bpf_object* object, bpf_object* tap) {
+  bpf_map* map = nullptr;
+  bpf_object__for_each_map(map, object) {
+    if (bpf_map__is_internal(map)) continue;
+    const bpf_map* const of_tap = bpf_object__find_map_by_name(tap, bpf_map__name(map));
+    if (!of_tap) return -ENOENT;
+    if (const int result = bpf_map__reuse_fd(map, bpf_map__fd(of_tap)); result != 0) return result;
+  }
+  return 0;
+}
+
+}  // namespace
+
+void TlsProbe::SkeletonDeleter::operator()(tls_bpf* skeleton) const {
+  tls_bpf::destroy(skeleton);
+}
+
+TlsProbe::TlsProbe(std::unique_ptr<tls_bpf, SkeletonDeleter> skeleton) : skeleton_(std::move(skeleton)) {}
+
+TlsProbe::~TlsProbe() = default;
+
+absl::StatusOr<std::unique_ptr<TlsProbe>> TlsProbe::load(bpf_object* tap, Ring ring) {
+  const KernelLog log;
+  std::unique_ptr<tls_bpf, SkeletonDeleter> skeleton(tls_bpf::open());
+  if (!skeleton) return errno_status("tls: cannot open the uprobe programs");
+  skeleton->rodata->ring_bytes = ring.bytes;
+  skeleton->rodata->wake_bytes = ring.wake_bytes;
+  int result = share_maps(skeleton->obj, tap);
+  if (result == 0) result = tls_bpf::load(skeleton.get());
+  if (result != 0)
+    return errno_status(-result, fmt::format("tls: loading the uprobe programs failed; libbpf: {}", log.tail()));
+  return std::unique_ptr<TlsProbe>(new TlsProbe(std::move(skeleton)));
+}
+
+absl::StatusOr<std::vector<TlsProbe::LinkPtr>> TlsProbe::probe_library(const tls::Library& library) {
+  std::vector<LinkPtr> links;
+  for (const auto& [function, offset] : library.offsets) {
+    bpf_program* const enter = program_for(*skeleton_, function);
+    // The return first: an entry that is seen has its return seen.
+    for (bpf_program* program : {skeleton_->progs.tls_return, enter}) {
+      if (program == skeleton_->progs.tls_return && enter == skeleton_->progs.tls_free) continue;
+      bpf_uprobe_opts options{};
+      options.sz = sizeof(options);
+      options.retprobe = program == skeleton_->progs.tls_return;
+      const KernelLog log;
+      LinkPtr link(bpf_program__attach_uprobe_opts(program, -1, library.attach_path.c_str(), offset, &options));
+      if (!link)
+        return errno_status(
+            fmt::format("tls: cannot probe {} of {}; needs CONFIG_UPROBE_EVENTS and CAP_PERFMON, see "
+                        "docs/tls.md; libbpf: {}",
+                        function, library.name, log.tail()));
+      links.push_back(std::move(link));
+    }
+  }
+  return links;
+}
+
+absl::Status TlsProbe::attach(std::uint32_t slot, std::span<const tls::Library> libraries) {
+  std::map<File, Probed> added;
+  for (const tls::Library& library : libraries) {
+    const File file{library.device, library.inode};
+    if (probed_.contains(file) || added.contains(file)) continue;
+    ASSIGN_OR_RETURN(added[file].links, probe_library(library));
+  }
+  probed_.merge(added);
+  for (const tls::Library& library : libraries) probed_[{library.device, library.inode}].slots.insert(slot);
+  return absl::OkStatus();
+}
+
+void TlsProbe::detach(std::uint32_t slot) {
+  for (auto entry = probed_.begin(); entry != probed_.end();) {
+    entry->second.slots.erase(slot);
+    entry = entry->second.slots.empty() ? probed_.erase(entry) : std::next(entry);
+  }
+}
+
+}  // namespace gnomon::probe

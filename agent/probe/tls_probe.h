@@ -1,0 +1,58 @@
+#pragma once
+// Owner of the uprobes on TLS libraries: one set for each library file, shared by the slots whose processes map it.
+
+#include <bpf/libbpf.h>
+
+#include <map>
+#include <memory>
+#include <set>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "agent/tls/library.h"
+#include "bpf/abi/probe.h"
+
+struct tls_bpf;
+
+namespace gnomon::probe {
+
+// Not thread-safe. Everything is detached when it goes, and by the kernel when the process dies.
+class TlsProbe {
+ public:
+  struct Ring {
+    std::uint32_t bytes = 0, wake_bytes = 0;
+  };
+  // Loads the programs onto the maps of `tap`, which must be loaded and live longer.
+  static absl::StatusOr<std::unique_ptr<TlsProbe>> load(bpf_object* tap, Ring ring);
+  ~TlsProbe();
+
+  // Probes the libraries for the slot, besides those that are probed for it already. On failure none is added.
+  absl::Status attach(std::uint32_t slot, std::span<const tls::Library> libraries);
+  // Ends the probes that no other slot needs.
+  void detach(std::uint32_t slot);
+
+ private:
+  struct LinkDeleter {
+    void operator()(bpf_link* link) const { bpf_link__destroy(link); }
+  };
+  using LinkPtr = std::unique_ptr<bpf_link, LinkDeleter>;
+  struct SkeletonDeleter {
+    void operator()(tls_bpf* skeleton) const;
+  };
+  struct Probed {
+    std::vector<LinkPtr> links;
+    std::set<std::uint32_t> slots;
+  };
+  using File = std::pair<std::string, std::uint64_t>;  // device and inode
+
+  explicit TlsProbe(std::unique_ptr<tls_bpf, SkeletonDeleter> skeleton);
+  absl::StatusOr<std::vector<LinkPtr>> probe_library(const tls::Library& library);
+
+  std::unique_ptr<tls_bpf, SkeletonDeleter> skeleton_;
+  std::map<File, Probed> probed_;
+};
+
+}  // namespace gnomon::probe

@@ -1,0 +1,23 @@
+#pragma once
+// The little that is asked of an ELF file: where its functions are, and whether Go made it. Pure; the file is foreign.
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+
+namespace gnomon::tls {
+
+// For each of `names` that the file defines as a function, its offset in the file in bytes, as uprobes want it. Looks
+// in .dynsym, and in .symtab if there is one. kInvalidArgument if the file is not a sound ELF64 file for this machine.
+absl::StatusOr<std::map<std::string, std::uint64_t>> function_offsets(std::span<const std::byte> file,
+                                                                      std::span<const std::string_view> names);
+
+// Whether the file has a section of that name.
+bool has_section(std::span<const std::byte> file, std::string_view name);
+
+}  // namespace gnomon::tls

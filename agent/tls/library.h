@@ -1,0 +1,36 @@
+#pragma once
+// The TLS library that a service's processes read their connections through, and where its functions are.
+
+#include <sys/types.h>
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace gnomon::tls {
+
+// The functions of OpenSSL that are probed; a library has at least the first three (SSL_read_ex came with 1.1.1).
+inline constexpr std::array<std::string_view, 10> kFunctions = {
+    "SSL_read", "SSL_do_handshake", "SSL_free",     "SSL_read_ex", "SSL_read_early_data",
+    "SSL_peek", "SSL_peek_ex",      "SSL_shutdown", "SSL_accept",  "SSL_clear"};
+inline constexpr std::size_t kNeededFunctions = 3;
+
+// One file: all processes that map it share its inode, and so its probes.
+struct Library {
+  std::string device;
+  std::uint64_t inode = 0;
+  std::string name;         // as its processes know it, for people: "/usr/lib/x86_64-linux-gnu/libssl.so.3"
+  std::string attach_path;  // by which the kernel finds it, while the process it was found in lives
+  std::map<std::string, std::uint64_t> offsets;  // function → offset in the file, bytes
+};
+
+// The OpenSSL libraries that the processes map, each once. Processes that have gone are passed over. kUnimplemented,
+// with what was found instead and what to do, if there are none: TLS linked statically, or not OpenSSL's.
+absl::StatusOr<std::vector<Library>> find_libraries(const std::string& proc, const std::vector<pid_t>& pids);
+
+}  // namespace gnomon::tls

@@ -1,0 +1,153 @@
+#pragma once
+/* The uprobes' half of TLS capture: from the return of a TLS library's read to plaintext records in the ring. */
+#include "lib/tap.bpf.h"
+#include "lib/tls_match.bpf.h"
+
+/* x86-64's registers at a uprobe: arguments are in di, si, dx, cx, the result is in ax. */
+struct pt_regs___x86 {
+	unsigned long di, si, dx, cx, ax, sp;
+} __attribute__((preserve_access_index));
+
+/* The return address is off the stack again when a uretprobe fires. */
+#define TLS_RETURN_ADDRESS_BYTES 8
+
+/* Plaintext of one read, as it is cut into records. */
+struct tls_cut {
+	struct tls_stream *stream;
+	__u64 from; /* in user memory */
+	__u32 left;
+};
+
+/* What `ssl` decrypts can no longer be followed. */
+static __always_inline void tls_lost(__u64 ssl)
+{
+	struct tls_session session = tls_session_of(ssl);
+	struct tls_stream *stream = tls_stream_of(&session);
+
+	if (stream)
+		tls_hole(stream);
+}
+
+/* The current thread enters a TLS function on `ssl`. Returns null if that is nested in another call on it, as SSL_accept
+ * calls SSL_do_handshake: the outer one stands for both. A call whose return was not seen (longjmp, a change of stacks) may
+ * have decrypted something. */
+static __always_inline struct tls_call *tls_enter(const struct pt_regs___x86 *ctx, __u64 ssl, bool reads)
+{
+	struct tls_call *call = bpf_task_storage_get(&tls_calls, bpf_get_current_task_btf(), 0,
+						     BPF_LOCAL_STORAGE_GET_F_CREATE);
+	__u64 sp = ctx->sp;
+
+	if (!call) {
+		tls_lost(ssl);
+		return NULL;
+	}
+	if (call->ssl) {
+		if (call->ssl == ssl && sp < call->sp && !reads)
+			return NULL;
+		tls_lost(call->ssl);
+	}
+	call->ssl = ssl;
+	call->sp = sp;
+	call->buffer = 0;
+	call->size_at = 0;
+	call->conn_id = 0;
+	return call;
+}
+
+/* The call that the current thread returns from; null if that is nested in another, or was entered before the probe. */
+static __always_inline struct tls_call *tls_leave(const struct pt_regs___x86 *ctx)
+{
+	struct tls_call *call = bpf_task_storage_get(&tls_calls, bpf_get_current_task_btf(), 0, 0);
+
+	if (!call || !call->ssl || ctx->sp != call->sp + TLS_RETURN_ADDRESS_BYTES)
+		return NULL;
+	return call;
+}
+
+/* As emit_data() of the tap, from user memory, which the library has just written. */
+static __always_inline void tls_emit(struct tls_cut *cut, __u64 n, const __u32 capacity)
+{
+	struct probe_socket *mark = &cut->stream->mark;
+	struct tap_record *record = NULL;
+
+	if (room_for_data())
+		record = bpf_ringbuf_reserve(&ring, sizeof(*record) + capacity, 0);
+	if (!record) {
+		count(mark, PROBE_RING_FULL, 1);
+		count(mark, PROBE_RING_FULL_BYTES, cut->left);
+		goto broken;
+	}
+	/* Both bounds on the very register that is passed: see emit_data(). */
+	asm volatile("" : "+r"(n));
+	if (n > capacity)
+		n = capacity;
+	asm volatile("" : "+r"(n));
+	if (n == 0)
+		n = 1;
+	if (bpf_probe_read_user(record + 1, n, (const void *)cut->from)) {
+		bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);
+		count(mark, PROBE_UNREADABLE, cut->left);
+		goto broken;
+	}
+	fill_header(record, mark, TAP_DATA, cut->stream->ts_ns);
+	record->flags = TAP_PLAINTEXT | (mark->sends ? TAP_AFTER_SEND : 0);
+	record->len = n;
+	bpf_ringbuf_submit(record, wake_flag());
+	count(mark, PROBE_RECORDS, 1);
+	mark->sends = 0;
+	mark->next_seq += n;
+	cut->from += n;
+	cut->left -= n;
+	return;
+broken:
+	mark->flags |= SOCKET_BROKEN;
+	mark->next_seq += cut->left;
+	cut->left = 0;
+}
+
+static long tls_next_chunk(__u64 index, struct tls_cut *cut)
+{
+	if (cut->left <= PROBE_SMALL_CHUNK)
+		tls_emit(cut, cut->left, PROBE_SMALL_CHUNK);
+	else if (cut->left <= PROBE_MEDIUM_CHUNK)
+		tls_emit(cut, cut->left, PROBE_MEDIUM_CHUNK);
+	else
+		tls_emit(cut, cut->left <= PROBE_LARGE_CHUNK ? cut->left : PROBE_LARGE_CHUNK, PROBE_LARGE_CHUNK);
+	return cut->left == 0;
+}
+
+/* The current thread's read on `ssl` has put `len` bytes at `buffer`. Nothing is done for SSL objects that are matched to no
+ * sampled connection: the service's connections as a client, say. */
+static __always_inline void tls_plaintext(__u64 ssl, __u64 buffer, __u32 len)
+{
+	struct tls_session session = tls_session_of(ssl);
+	struct tls_stream *stream = tls_stream_of(&session);
+	struct tls_cut cut;
+
+	if (!stream || !live_control(&stream->mark))
+		return;
+	if (stream->forgotten) { /* another object at the same address, or one that had a second reference */
+		tls_hole(stream);
+		return;
+	}
+	count(&stream->mark, PROBE_BYTES, len);
+	if (stream->mark.flags & SOCKET_BROKEN) {
+		count(&stream->mark, PROBE_SKIPPED_BYTES, len);
+		stream->mark.next_seq += len;
+		return;
+	}
+	cut.stream = stream;
+	cut.from = buffer;
+	cut.left = len;
+	bpf_loop(len / PROBE_LARGE_CHUNK + 1, tls_next_chunk, &cut, 0);
+}
+
+/* `ssl` is freed, or cleared for another connection: an object that is later found at its address may be another one. */
+static __always_inline void tls_forget(__u64 ssl)
+{
+	struct tls_session session = tls_session_of(ssl);
+	struct tls_stream *stream = tls_stream_of(&session);
+
+	if (stream)
+		stream->forgotten = 1;
+}
