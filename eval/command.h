@@ -15,6 +15,10 @@ using Run = std::function<int()>;
 inline constexpr int kFailed = 1;
 inline constexpr int kUsage = 2;
 
+// `run` lives as long as `cli`.
+void add_forecast(CLI::App& cli, Run& run);
+void add_rolling(CLI::App& cli, Run& run);
+
 // One line on standard error, "gnomon-eval: <message>"; returns the exit status to end with.
 int fail(const absl::Status& status);
 int usage_error(const std::string& message);
