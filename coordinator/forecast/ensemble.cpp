@@ -8,9 +8,9 @@ namespace gnomon::forecast {
 namespace {
 
 constexpr int kCapacity = 4096;
-constexpr std::array kHorizons = {1, 2, 3, 4, 6, 8, 12, 18, 24, 36, 48, 72, 96, 144, 192, 288, 576, 1152, 2880};
+constexpr std::array kHorizons = {1, 2, 3, 4, 6, 8, 12, 18, 24, 36, 48, 96, 144, 288, 576, 1152, 2880};
 constexpr int kLongestLag = 48;
-constexpr int kPending = 48;  // forecasts of one horizon that wait for their time, at most
+constexpr int kPending = 16;  // forecasts of one long horizon that wait for their time, at most
 constexpr int kRefit = 8;     // steps from one fit to the next
 constexpr Gains kGains[] = {{0.02, 0.05, false}, {0.02, 0.2, false}, {0.2, 0.1, false}, {0.6, 0.1, false},
                             {0.9, 0.03, false},  {0.1, 0.4, false},  {0.01, 0.1, true}, {0.05, 0.2, true}};
@@ -31,7 +31,7 @@ Ensemble::Ensemble(Seasons seasons, bool with_log, double offset, int max_horizo
   members_ = plain + static_cast<int>(views_.size()) * (3 + static_cast<int>(views_.front().smoothers.size()));
   for (const int steps : kHorizons) {
     if (steps > max_horizon) break;
-    const int stride = (steps + kPending - 1) / kPending;
+    const int stride = steps <= kLongestLag ? 1 : (steps + kPending - 1) / kPending;
     horizons_.push_back({steps, stride, Combination(members_, seasons.short_one, plain),
                          Calibration(miss, steps, stride),
                          std::vector<float>(static_cast<std::size_t>((steps / stride + 1) * (members_ + 2)))});
