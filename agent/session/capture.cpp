@@ -50,6 +50,14 @@ void Capture::bytes(std::uint64_t conn_id, MonoTime at, std::span<const std::byt
   on_end_(conn_id);
 }
 
+void Capture::hole(std::uint64_t conn_id, MonoTime) {
+  const auto found = framers_.find(conn_id);
+  if (found == framers_.end()) return;
+  if (found->second.mid_message()) ++counters_.truncated_requests;
+  forget(found);
+  framers_.emplace(conn_id, protocol::Http1RequestFramer(conn_id, /*joined=*/true));
+}
+
 void Capture::close(std::uint64_t conn_id, MonoTime, tap::StreamEnd) {
   const auto found = framers_.find(conn_id);
   if (found == framers_.end()) return;

@@ -28,6 +28,7 @@ class Capture final : public tap::StreamSink {
  private:
   void open(std::uint64_t conn_id, MonoTime at, bool joined) override;
   void bytes(std::uint64_t conn_id, MonoTime at, std::span<const std::byte> data, bool after_send) override;
+  void hole(std::uint64_t conn_id, MonoTime at) override;
   void close(std::uint64_t conn_id, MonoTime at, tap::StreamEnd end) override;
 
   using Framers = std::unordered_map<std::uint64_t, protocol::Http1RequestFramer>;

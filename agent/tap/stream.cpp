@@ -19,8 +19,9 @@ void StreamAssembler::record(const tap_record& header, std::span<const std::byte
 
 void StreamAssembler::open(const tap_record& header, MonoTime at) {
   const auto [position, inserted] = streams_.try_emplace(header.conn_id);
-  if (!inserted && !position->second.broken) {  // its close was lost: how the former stream ended is not known
-    break_stream(header.conn_id, position->second, at);
+  if (!inserted) {  // its close was lost: how the former stream ended is not known
+    count_broken(position->second);
+    sink_.close(header.conn_id, at, StreamEnd::kBroken);
   }
   position->second = Stream{.next_seq = header.seq};
   sink_.open(header.conn_id, at, (header.flags & TAP_JOIN) != 0);
@@ -28,16 +29,19 @@ void StreamAssembler::open(const tap_record& header, MonoTime at) {
 
 void StreamAssembler::data(const tap_record& header, MonoTime at, std::span<const std::byte> payload) {
   const auto position = streams_.find(header.conn_id);
-  if (position == streams_.end() || position->second.broken) return;
+  if (position == streams_.end()) return;
   Stream& stream = position->second;
   stream.after_send = stream.after_send || (header.flags & TAP_AFTER_SEND) != 0;
   // The difference of sequence numbers, signed: right across the wrap at 2^32.
   const auto ahead = static_cast<std::int32_t>(header.seq - stream.next_seq);
   if (ahead > 0) {
-    break_stream(header.conn_id, stream, at);
-    return;
+    count_broken(stream);
+    stream.next_seq = header.seq;
+    // Of a send it is not known on which side of the lost bytes it was, unless the kernel says that of this record.
+    stream.after_send = (header.flags & TAP_AFTER_SEND) != 0;
+    sink_.hole(header.conn_id, at);
   }
-  const auto seen = static_cast<std::size_t>(-static_cast<std::int64_t>(ahead));
+  const std::size_t seen = ahead < 0 ? static_cast<std::size_t>(-static_cast<std::int64_t>(ahead)) : 0;
   if (seen >= payload.size()) return;
   payload = payload.subspan(seen);
   stream.next_seq += static_cast<std::uint32_t>(payload.size());
@@ -52,22 +56,17 @@ void StreamAssembler::close(const tap_record& header, MonoTime at) {
     if ((header.flags & TAP_BROKEN) != 0) ++broken_streams_;  // its open was lost: no one has heard of it
     return;
   }
-  Stream& stream = position->second;
-  if (!stream.broken) {
-    const auto ahead = static_cast<std::int32_t>(header.seq - stream.next_seq);
-    if (ahead > 0 || (header.flags & TAP_BROKEN) != 0) {
-      break_stream(header.conn_id, stream, at);
-    } else {  // behind: the service had peeked at bytes that it never took
-      sink_.close(header.conn_id, at, StreamEnd::kClosed);
-    }
-  }
+  // A stream that is ahead of its end is whole: the service had peeked at bytes that it never took.
+  const bool lost = static_cast<std::int32_t>(header.seq - position->second.next_seq) > 0;
+  const bool broken = lost || (header.flags & TAP_BROKEN) != 0;
+  if (broken) count_broken(position->second);
+  sink_.close(header.conn_id, at, broken ? StreamEnd::kBroken : StreamEnd::kClosed);
   streams_.erase(position);
 }
 
-void StreamAssembler::break_stream(std::uint64_t conn_id, Stream& stream, MonoTime at) {
+void StreamAssembler::count_broken(Stream& stream) {
+  if (!stream.broken) ++broken_streams_;
   stream.broken = true;
-  ++broken_streams_;
-  sink_.close(conn_id, at, StreamEnd::kBroken);
 }
 
 }  // namespace gnomon::tap

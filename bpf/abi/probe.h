@@ -15,10 +15,11 @@ enum {
 enum {
 	SOCKET_SAMPLED = 1 << 0,   /* its received bytes are copied to the ring */
 	SOCKET_DICED = 1 << 1,     /* the sampling dice was thrown */
-	SOCKET_BROKEN = 1 << 2,    /* bytes were lost: nothing more of it is copied */
+	SOCKET_BROKEN = 1 << 2,    /* bytes were lost since its last record; copying resumes when there is room again */
 	SOCKET_JOINED = 1 << 3,    /* was open before the probe: its stream starts in the middle */
 	SOCKET_LISTENER = 1 << 4,
 	SOCKET_OPENED = 1 << 5,    /* its TAP_OPEN was sent, or counted as lost */
+	SOCKET_UNTOLD = 1 << 6,    /* its TAP_OPEN was lost; another one, a TAP_JOIN, is sent when there is room again */
 	SOCKET_TLS = 1 << 8,       /* its records hold plaintext; next_seq counts ciphertext taken inside TLS functions */
 };
 
@@ -31,8 +32,10 @@ struct probe_socket {
 	__u64 request_ns;  /* when the kernel had queued the first byte not yet answered; 0: none waits */
 	__u32 sends;       /* sends since the last record, saturating: lets the reader see message boundaries */
 	__u32 next_seq;    /* TCP sequence number after the last byte that the tap has seen */
+	__u32 sent_seq;    /* of the first byte that the service had not taken yet when it last sent */
+	__u32 pad;
 };
-ABI_ASSERT(sizeof(struct probe_socket) == 32);
+ABI_ASSERT(sizeof(struct probe_socket) == 40);
 
 enum tap_record_type {
 	TAP_OPEN = 1,   /* a sampled connection was established: seq is its first byte's number */
@@ -41,9 +44,10 @@ enum tap_record_type {
 };
 
 enum {
-	TAP_AFTER_SEND = 1 << 0, /* the service has sent something since the connection's last record */
-	TAP_JOIN = 1 << 1,       /* first record of a connection that was open before the probe */
-	TAP_BROKEN = 1 << 2,     /* of a TAP_CLOSE: bytes or the TAP_OPEN of this connection were lost */
+	TAP_AFTER_SEND = 1 << 0, /* the service has sent since it took the byte before the record's first one */
+	TAP_JOIN = 1 << 1,       /* first record of a connection of which earlier bytes were not captured */
+	TAP_BROKEN = 1 << 2,     /* of a TAP_CLOSE: bytes since the last record, or the TAP_OPEN, were lost */
+	TAP_HOLE = 1 << 3,       /* bytes were lost between the connection's last record and this one */
 	TAP_PLAINTEXT = 1 << 8,  /* what the service's TLS library decrypted: seq counts it from 0 on (docs/tls.md) */
 };
 
@@ -77,8 +81,9 @@ enum probe_counter {
 	PROBE_STATUS_ERROR,      /* of these, HTTP status 500 to 599 */
 	PROBE_STATUS_UNKNOWN,    /* of these, no readable HTTP status line (other protocol, or a page not present) */
 	PROBE_SENT,              /* sends on watched sockets, in the kernel's pieces: a large one counts more than once */
-	PROBE_SKIPPED_BYTES,     /* bytes read on a sampled connection after its stream was broken */
+	PROBE_SKIPPED_BYTES,     /* bytes read after a loss, before the ring had room enough to resume */
 	PROBE_TLS_UNSEEN,        /* sampled TLS connections of which ciphertext went past the probed functions */
+	PROBE_HOLES,             /* times that a sampled connection lost bytes: each is one gap between its records */
 	PROBE_COUNTERS,
 };
 

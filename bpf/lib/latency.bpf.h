@@ -87,6 +87,18 @@ static __always_inline void observe(const struct probe_socket *mark, __u64 ns)
 	histogram->bucket[bucket]++;
 }
 
+/* Where in the stream of requests the service was when it sent: bytes from there on came after the response. */
+static __always_inline void note_position(struct sock *sk, struct probe_socket *mark)
+{
+	struct tcp_sock *tcp;
+
+	if (!(mark->flags & SOCKET_SAMPLED))
+		return;
+	tcp = bpf_skc_to_tcp_sock(sk);
+	if (tcp)
+		mark->sent_seq = tcp->copied_seq;
+}
+
 /* The service has sent. `status`: of an HTTP response, if one begins here. An interim response (1xx, but for 101, after
  * which the connection is another protocol's) does not answer the request. */
 static __always_inline void response(struct probe_socket *mark, __u32 status)

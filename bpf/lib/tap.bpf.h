@@ -1,6 +1,6 @@
 #pragma once
 /* From a read of a sampled connection to records in the ring. All hooks of one socket run under its lock, so its mark needs
- * no lock of its own. Every function that loses something counts it and breaks the stream: its TAP_CLOSE says so. */
+ * no lock of its own. Every function that loses something counts it and marks the hole: the next record says so. */
 #include "lib/socket.bpf.h"
 
 /* Set by the agent before loading. */
@@ -36,6 +36,22 @@ static __always_inline bool room_for_data(void)
 	return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) < ring_bytes - ring_bytes / 8;
 }
 
+/* A stream with a hole goes on when half of the ring is free, so that it does not have one hole after the other. */
+static __always_inline bool room_to_resume(void)
+{
+	return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) < ring_bytes / 2;
+}
+
+/* `n` bytes from next_seq on will not be in any record. */
+static __always_inline void lose(struct probe_socket *mark, enum probe_counter cause, __u32 n)
+{
+	if (!(mark->flags & SOCKET_BROKEN))
+		count(mark, PROBE_HOLES, 1);
+	mark->flags |= SOCKET_BROKEN;
+	count(mark, cause, n);
+	mark->next_seq += n;
+}
+
 static __always_inline void fill_header(struct tap_record *record, const struct probe_socket *mark, __u32 type,
 					__u64 ts_ns)
 {
@@ -58,7 +74,6 @@ static __always_inline bool emit_event(struct probe_socket *mark, __u32 type, __
 
 	if (!record) {
 		count(mark, PROBE_RING_FULL, 1);
-		mark->flags |= SOCKET_BROKEN;
 		return false;
 	}
 	fill_header(record, mark, type, bpf_ktime_get_ns());
@@ -78,8 +93,9 @@ static __always_inline void emit_data(struct tap_cut *cut, __u64 n, const __u32 
 		record = bpf_ringbuf_reserve(&ring, sizeof(*record) + capacity, 0);
 	if (!record) {
 		count(mark, PROBE_RING_FULL, 1);
-		count(mark, PROBE_RING_FULL_BYTES, cut->left);
-		goto broken;
+		lose(mark, PROBE_RING_FULL_BYTES, cut->left);
+		cut->left = 0;
+		return;
 	}
 	/* The read's size must be seen to be in [1, capacity], on the very register that is passed. clang proves the bounds
 	 * itself and removes a second check, or keeps it on a copy of the register; the verifier (all kernels) then sees an
@@ -92,11 +108,16 @@ static __always_inline void emit_data(struct tap_cut *cut, __u64 n, const __u32 
 		n = 1;
 	if (bpf_dynptr_read(record + 1, n, &cut->packet, cut->offset, 0)) {
 		bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);
-		count(mark, PROBE_UNREADABLE, cut->left);
-		goto broken;
+		lose(mark, PROBE_UNREADABLE, cut->left);
+		cut->left = 0;
+		return;
 	}
 	fill_header(record, mark, TAP_DATA, cut->ts_ns);
-	record->flags = mark->sends ? TAP_AFTER_SEND : 0;
+	if (mark->sends && mark->sent_seq == mark->next_seq)
+		record->flags |= TAP_AFTER_SEND;
+	if (mark->flags & SOCKET_BROKEN)
+		record->flags |= TAP_HOLE;
+	mark->flags &= ~SOCKET_BROKEN;
 	record->len = n;
 	bpf_ringbuf_submit(record, wake_flag());
 	count(mark, PROBE_RECORDS, 1);
@@ -104,11 +125,6 @@ static __always_inline void emit_data(struct tap_cut *cut, __u64 n, const __u32 
 	mark->next_seq += n;
 	cut->offset += n;
 	cut->left -= n;
-	return;
-broken:
-	mark->flags |= SOCKET_BROKEN;
-	mark->next_seq += cut->left;
-	cut->left = 0;
 }
 
 static __always_inline void emit_chunk(struct tap_cut *cut)
@@ -127,6 +143,34 @@ static long next_chunk(__u64 index, struct tap_cut *cut)
 	return cut->left == 0;
 }
 
+/* Announces the stream, which starts at next_seq. Returns false if there is no room; tap_resume() tries again. */
+static __always_inline bool announce(struct probe_socket *mark)
+{
+	if (!emit_event(mark, TAP_OPEN, mark->flags & SOCKET_JOINED ? TAP_JOIN : 0)) {
+		mark->flags |= SOCKET_UNTOLD | SOCKET_JOINED;
+		return false;
+	}
+	mark->flags &= ~(SOCKET_UNTOLD | SOCKET_BROKEN);
+	return true;
+}
+
+/* Whether bytes from next_seq on can be copied again after a loss. */
+static __always_inline bool tap_resume(struct probe_socket *mark)
+{
+	if (!room_to_resume())
+		return false;
+	return !(mark->flags & SOCKET_UNTOLD) || announce(mark);
+}
+
+/* Begins the stream of a sampled connection, whose conn_id is set, with `position`: its first byte not yet taken. */
+static __always_inline void tap_open(struct probe_socket *mark, __u32 position)
+{
+	mark->flags |= SOCKET_OPENED;
+	mark->next_seq = position;
+	count(mark, PROBE_SAMPLED, 1);
+	announce(mark);
+}
+
 /* Copies what is new in a read of `len` bytes from sequence number `seq` on, which lie at `offset` in the packet. */
 static __always_inline void tap_bytes(struct probe_socket *mark, struct sk_buff *packet, __u32 offset, __u32 seq, __u32 len)
 {
@@ -143,22 +187,17 @@ static __always_inline void tap_bytes(struct probe_socket *mark, struct sk_buff 
 		offset += seen;
 		len -= seen;
 	}
-	if (ahead > 0) { /* spliced, or discarded with MSG_TRUNC: the stream has a hole that no record can fill */
+	if (ahead > 0) { /* spliced, or discarded with MSG_TRUNC */
 		count(mark, PROBE_BYTES, ahead);
-		count(mark, PROBE_UNREADABLE, ahead);
-		mark->flags |= SOCKET_BROKEN;
-		mark->next_seq = seq;
+		lose(mark, PROBE_UNREADABLE, ahead);
 	}
 	count(mark, PROBE_BYTES, len);
-	if (mark->flags & SOCKET_BROKEN) {
-		count(mark, PROBE_SKIPPED_BYTES, len);
-		mark->next_seq += len;
+	if (mark->flags & (SOCKET_BROKEN | SOCKET_UNTOLD) && !tap_resume(mark)) {
+		lose(mark, PROBE_SKIPPED_BYTES, len);
 		return;
 	}
 	if (bpf_dynptr_from_skb((struct __sk_buff *)packet, 0, &cut.packet)) {
-		count(mark, PROBE_UNREADABLE, len);
-		mark->flags |= SOCKET_BROKEN;
-		mark->next_seq += len;
+		lose(mark, PROBE_UNREADABLE, len);
 		return;
 	}
 	cut.mark = mark;
@@ -169,15 +208,6 @@ static __always_inline void tap_bytes(struct probe_socket *mark, struct sk_buff 
 		emit_chunk(&cut);
 	else
 		bpf_loop(len / PROBE_LARGE_CHUNK + 1, next_chunk, &cut, 0);
-}
-
-/* Begins the stream of a sampled connection, whose conn_id is set, with `position`: its first byte not yet taken. */
-static __always_inline void tap_open(struct probe_socket *mark, __u32 position)
-{
-	mark->flags |= SOCKET_OPENED;
-	mark->next_seq = position;
-	count(mark, PROBE_SAMPLED, 1);
-	emit_event(mark, TAP_OPEN, mark->flags & SOCKET_JOINED ? TAP_JOIN : 0);
 }
 
 /* Once for each accepted connection: takes the listener's mark off, throws the dice. */
@@ -204,10 +234,9 @@ static __always_inline void tap_closed(struct sock *sk, struct tcp_sock *tcp, st
 		taken--; /* the service has read the end of the stream: the FIN's number */
 	if ((__s32)(taken - mark->next_seq) > 0) { /* the last bytes went past the tap */
 		count(mark, PROBE_BYTES, taken - mark->next_seq);
-		count(mark, PROBE_UNREADABLE, taken - mark->next_seq);
-		mark->flags |= SOCKET_BROKEN;
+		lose(mark, PROBE_UNREADABLE, taken - mark->next_seq);
 	}
 	mark->next_seq = taken;
-	emit_event(mark, TAP_CLOSE, mark->flags & SOCKET_BROKEN ? TAP_BROKEN : 0);
+	emit_event(mark, TAP_CLOSE, mark->flags & (SOCKET_BROKEN | SOCKET_UNTOLD) ? TAP_BROKEN : 0);
 	mark->flags &= ~SOCKET_SAMPLED; /* what is still read after a reset is not captured: the stream's end was told */
 }

@@ -28,6 +28,7 @@ int BPF_PROG(lat_send, struct sock *sk, struct msghdr *msg)
 	if (!mark || !live_control(mark))
 		return 0;
 	count(mark, PROBE_SENT, 1);
+	note_position(sk, mark);
 	response(mark, mark->request_ns ? status_of(msg) : STATUS_UNKNOWN);
 	return 0;
 }
@@ -46,6 +47,7 @@ int BPF_PROG(lat_sent, struct sock *sk, int ret)
 	if (!mark || !live_control(mark))
 		return 0;
 	count(mark, PROBE_SENT, 1);
+	note_position(sk, mark);
 	response(mark, STATUS_UNKNOWN);
 	tcp = bpf_skc_to_tcp_sock(sk);
 	if (tcp && !mark->request_ns && bytes_waiting(sk, tcp))

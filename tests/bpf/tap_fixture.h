@@ -1,6 +1,7 @@
 #pragma once
 // The real probe, its ring read by a StreamAssembler, and the streams that come out of it.
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -18,7 +19,9 @@ namespace gnomon {
 // One stream as its reader saw it.
 struct SeenStream {
   std::string bytes;
-  std::vector<bool> after_send;  // of each piece
+  std::vector<bool> after_send;            // of each piece
+  std::vector<std::size_t> after_send_at;  // where in `bytes` those pieces begin
+  std::vector<std::size_t> holes;          // where in `bytes` some are missing
   bool joined = false;
   bool closed = false;
   tap::StreamEnd end = tap::StreamEnd::kClosed;
@@ -32,8 +35,13 @@ class Recorder final : public tap::StreamSink {
   void bytes(std::uint64_t conn_id, MonoTime, std::span<const std::byte> data, bool after_send) override {
     SeenStream& stream = streams.at(conn_id);
     EXPECT_FALSE(stream.closed) << "bytes after the end";
+    if (after_send) stream.after_send_at.push_back(stream.bytes.size());
     stream.bytes.append(reinterpret_cast<const char*>(data.data()), data.size());
     stream.after_send.push_back(after_send);
+  }
+  void hole(std::uint64_t conn_id, MonoTime) override {
+    SeenStream& stream = streams.at(conn_id);
+    stream.holes.push_back(stream.bytes.size());
   }
   void close(std::uint64_t conn_id, MonoTime, tap::StreamEnd end) override {
     SeenStream& stream = streams.at(conn_id);

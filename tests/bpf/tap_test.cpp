@@ -185,7 +185,7 @@ TEST_F(TapTest, TheSampledFractionDecidesHowManyConnectionsAreCaptured) {
   EXPECT_EQ(counter(PROBE_CONNECTIONS), 600u);
 }
 
-TEST_F(TapTest, AFullRingLosesRecordsCountsThemAndBreaksTheirStreams) {
+TEST_F(TapTest, AFullRingLosesRecordsCountsThemAndTheirStreamsSaySo) {
   load(Bytes{64 << 10});
   if (IsSkipped() || HasFailure()) return;
   constexpr std::uint32_t kClients = 12;
@@ -219,6 +219,93 @@ TEST_F(TapTest, AFullRingLosesRecordsCountsThemAndBreaksTheirStreams) {
   EXPECT_EQ(counter(PROBE_BYTES), concatenated(expected).size());
   EXPECT_EQ(counter(PROBE_BYTES),
             delivered + counter(PROBE_RING_FULL_BYTES) + counter(PROBE_UNREADABLE) + counter(PROBE_SKIPPED_BYTES));
+}
+
+TEST_F(TapTest, AStreamResumesWhenTheRingHasRoomAgainAndTellsTheHole) {
+  load(Bytes{64 << 10});
+  if (IsSkipped() || HasFailure()) return;
+  const std::vector<std::string> before = random_messages(1, 40, 6000), after = random_messages(2, 3, 6000);
+  {
+    Service service([](int fd) { answer_messages(fd, ReadCall::kRead); });
+    watch(service.listener(), 1);
+    service.start();
+    const UniqueFd client = service.connect();
+    const auto ask = [&](const std::string& text) {
+      loopback::send_all(client.get(), text);
+      EXPECT_EQ(loopback::receive(client.get(), kReply.size()), kReply);
+    };
+    for (const std::string& text : before) ask(text);
+    EXPECT_GT(counter(PROBE_RING_FULL), 0u);
+    drain();
+    for (const std::string& text : after) ask(text);
+  }
+  drain_until([&] { return recorder.closed == 1; });
+  ASSERT_EQ(recorder.streams.size(), 1u);
+  const SeenStream& stream = recorder.streams.begin()->second;
+  EXPECT_EQ(stream.end, tap::StreamEnd::kClosed);
+  ASSERT_EQ(stream.holes.size(), 1u);
+  EXPECT_EQ(concatenated(before).compare(0, stream.holes[0], stream.bytes, 0, stream.holes[0]), 0);
+  EXPECT_TRUE(stream.bytes.substr(stream.holes[0]) == concatenated(after));
+  EXPECT_THAT(stream.after_send_at, ::testing::Contains(stream.holes[0]));
+  EXPECT_EQ(counter(PROBE_HOLES), 1u);
+  EXPECT_EQ(assembler.broken_streams(), 1u);
+  EXPECT_EQ(counter(PROBE_BYTES), stream.bytes.size() + counter(PROBE_RING_FULL_BYTES) + counter(PROBE_SKIPPED_BYTES));
+}
+
+TEST_F(TapTest, AStreamWhoseStartWasLostIsJoinedWhenTheRingHasRoomAgain) {
+  load(Bytes{4096});
+  if (IsSkipped() || HasFailure()) return;
+  const std::string after = message("after");
+  {
+    Service service([](int fd) { answer_messages(fd, ReadCall::kRead); });
+    watch(service.listener(), 1);
+    service.start();
+    for (std::uint32_t i = 0; i < 100; ++i) EXPECT_EQ(run_client(service, random_messages(i, 1, 50), i), 1u);
+    const UniqueFd client = service.connect();
+    loopback::send_all(client.get(), message("before"));
+    EXPECT_EQ(loopback::receive(client.get(), kReply.size()), kReply);
+    drain();
+    recorder.streams.clear();
+    recorder.closed = 0;
+    loopback::send_all(client.get(), after);
+    EXPECT_EQ(loopback::receive(client.get(), kReply.size()), kReply);
+  }
+  drain_until([&] { return recorder.closed == 1; });
+  const SeenStream& stream = recorder.streams.begin()->second;
+  EXPECT_TRUE(stream.joined);
+  EXPECT_EQ(stream.bytes, after);
+  EXPECT_TRUE(stream.after_send.at(0));
+  EXPECT_EQ(stream.end, tap::StreamEnd::kClosed);
+}
+
+TEST_F(TapTest, ASendBeforeTheLostBytesIsNotToldOfThoseBehindThem) {
+  load();
+  if (IsSkipped() || HasFailure()) return;
+  {
+    Service service([](int fd) {
+      EXPECT_EQ(loopback::receive(fd, 5), "first");
+      loopback::send_all(fd, kReply);
+      EXPECT_EQ(::recv(fd, nullptr, 4, MSG_TRUNC | MSG_WAITALL), 4);
+      EXPECT_EQ(loopback::receive(fd, 4), "rest");
+      loopback::send_all(fd, kReply);
+      EXPECT_EQ(::recv(fd, nullptr, 4, MSG_TRUNC | MSG_WAITALL), 4);
+      loopback::send_all(fd, kReply);
+      EXPECT_EQ(loopback::receive(fd, 4), "next");
+    });
+    watch(service.listener(), 1);
+    service.start();
+    const UniqueFd client = service.connect();
+    loopback::send_all(client.get(), "firstGONErestGONEnext");
+    EXPECT_EQ(loopback::receive(client.get(), 3 * kReply.size()).size(), 3 * kReply.size());
+    EXPECT_EQ(loopback::receive(client.get(), 1), "");
+  }
+  drain_until([&] { return recorder.closed == 1; });
+  const SeenStream& stream = recorder.streams.begin()->second;
+  EXPECT_EQ(stream.bytes, "firstrestnext");
+  EXPECT_EQ(stream.holes, (std::vector<std::size_t>{5, 9}));
+  EXPECT_EQ(stream.after_send, (std::vector<bool>{false, false, true}));
+  EXPECT_EQ(counter(PROBE_UNREADABLE), 8u);
+  EXPECT_EQ(counter(PROBE_HOLES), 2u);
 }
 
 TEST_F(TapTest, EvenARingWithoutRoomForOpensMakesNoWrongStream) {

@@ -1,6 +1,6 @@
 // The stream assembler on arbitrary records: whatever comes in whatever order, each stream's bytes come out once, in
-// order, without a hole. Input: records of five bytes (type and flags, connection, sequence number, length); the
-// payload is a function of the sequence number, so that the sink can tell a wrong byte.
+// order, and no hole goes untold. Input: records of five bytes (type and flags, connection, sequence number, length);
+// the payload is a function of the sequence number, so that the sink can tell a wrong byte.
 #include <cstdint>
 #include <cstdlib>
 #include <map>
@@ -23,18 +23,24 @@ void require(bool condition) {
 class Sink final : public gnomon::tap::StreamSink {
  public:
   void open(std::uint64_t conn_id, gnomon::MonoTime, bool) override {
-    require(open_.emplace(conn_id, opening_at).second);
+    require(open_.emplace(conn_id, record_seq).second);
   }
   void bytes(std::uint64_t conn_id, gnomon::MonoTime, std::span<const std::byte> data, bool) override {
     const auto stream = open_.find(conn_id);
     require(stream != open_.end() && !data.empty());
     for (std::byte byte : data) require(byte == byte_at(stream->second++));
   }
+  void hole(std::uint64_t conn_id, gnomon::MonoTime) override {
+    const auto stream = open_.find(conn_id);
+    require(stream != open_.end());
+    require(static_cast<std::int32_t>(record_seq - stream->second) > 0);
+    stream->second = record_seq;
+  }
   void close(std::uint64_t conn_id, gnomon::MonoTime, gnomon::tap::StreamEnd end) override {
     require(open_.erase(conn_id) == 1);
     if (end == gnomon::tap::StreamEnd::kBroken) ++broken;
   }
-  std::uint32_t opening_at = 0;
+  std::uint32_t record_seq = 0;  // of the record that is being fed
   std::uint64_t broken = 0;
 
  private:
@@ -56,7 +62,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     header.len = header.type == TAP_DATA ? data[4] : 0u;
     payload.resize(header.len);
     for (std::uint32_t i = 0; i < header.len; ++i) payload[i] = byte_at(header.seq + i);
-    sink.opening_at = header.seq;
+    sink.record_seq = header.seq;
     assembler.record(header, payload);
     require(assembler.open_streams() <= 4);
   }

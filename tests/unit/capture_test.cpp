@@ -51,15 +51,25 @@ TEST_F(CaptureTest, HandsOnWholeRequestsByteForByte) {
   EXPECT_EQ(capture.counters().requests, 2u);
 }
 
-TEST_F(CaptureTest, GivesUpAStreamAtAHoleAndCountsIt) {
+TEST_F(CaptureTest, ResumesAfterAHoleWithTheNextRequestAndCountsTheLostOne) {
+  const auto post = static_cast<std::uint32_t>(kPost.size()), get = static_cast<std::uint32_t>(kGet.size());
   open(1, 0);
   data(1, 0, kPost.substr(0, 20));
-  data(1, 30, kPost.substr(30));
-  data(1, static_cast<std::uint32_t>(kPost.size()), kGet);
-  EXPECT_TRUE(requests.empty());
-  EXPECT_EQ(ended, std::vector<std::uint64_t>{1});
+  data(1, 30, kPost.substr(30), TAP_HOLE);
+  data(1, post, kGet, TAP_AFTER_SEND);
+  data(1, post + get, kGet);
+  EXPECT_EQ(requests, (std::vector<std::string>{kGet, kGet}));
+  EXPECT_TRUE(ended.empty());
   EXPECT_EQ(capture.counters().broken_streams, 1u);
   EXPECT_EQ(capture.counters().truncated_requests, 1u);
+}
+
+TEST_F(CaptureTest, AStreamThatWasGivenUpStaysSoBehindAHole) {
+  open(1, 0);
+  data(1, 0, "*1\r\n$4\r\nPING\r\n");
+  data(1, 20, kGet, TAP_HOLE | TAP_AFTER_SEND);
+  EXPECT_TRUE(requests.empty());
+  EXPECT_EQ(capture.counters().unparsable_streams, 1u);
 }
 
 TEST_F(CaptureTest, DoesNotHandOnARequestCutOffByTheClient) {

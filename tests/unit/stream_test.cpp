@@ -22,6 +22,7 @@ class Transcript final : public StreamSink {
     const std::string text(reinterpret_cast<const char*>(data.data()), data.size());
     events.push_back(after_send ? "sent+" + text : text);
   }
+  void hole(std::uint64_t, MonoTime) override { events.push_back("hole"); }
   void close(std::uint64_t, MonoTime, StreamEnd end) override {
     events.push_back(end == StreamEnd::kClosed ? "closed" : "broken");
   }
@@ -54,13 +55,14 @@ TEST_F(StreamTest, BytesComeOutInOrderAndTheEndIsClean) {
   EXPECT_EQ(assembler.open_streams(), 0u);
 }
 
-TEST_F(StreamTest, AGapBreaksTheStreamAndNothingIsDeliveredPastIt) {
+TEST_F(StreamTest, AGapIsAHoleAndTheStreamGoesOnBehindIt) {
   feed(TAP_OPEN, 100);
   feed(TAP_DATA, 100, "abc");
-  feed(TAP_DATA, 104, "ef");
-  feed(TAP_DATA, 103, "d");
-  feed(TAP_CLOSE, 106);
-  EXPECT_THAT(transcript.events, ElementsAre("open", "abc", "broken"));
+  feed(TAP_DATA, 104, "ef", TAP_HOLE);
+  feed(TAP_DATA, 103, "d");  // too late: the sink has been told
+  feed(TAP_DATA, 106, "g");
+  feed(TAP_CLOSE, 107);
+  EXPECT_THAT(transcript.events, ElementsAre("open", "abc", "hole", "ef", "g", "closed"));
   EXPECT_EQ(assembler.broken_streams(), 1u);
   EXPECT_EQ(assembler.open_streams(), 0u);
 }
@@ -96,7 +98,25 @@ TEST_F(StreamTest, SequenceNumbersWrapAround) {
 TEST_F(StreamTest, AGapAcrossTheWrapIsSeen) {
   feed(TAP_OPEN, 0xfffffffe);
   feed(TAP_DATA, 1, "d");
-  EXPECT_THAT(transcript.events, ElementsAre("open", "broken"));
+  EXPECT_THAT(transcript.events, ElementsAre("open", "hole", "d"));
+}
+
+TEST_F(StreamTest, AStreamWithManyHolesIsCountedOnce) {
+  feed(TAP_OPEN, 100);
+  feed(TAP_DATA, 101, "b", TAP_HOLE);
+  feed(TAP_DATA, 103, "d", TAP_HOLE);
+  feed(TAP_CLOSE, 110);
+  EXPECT_THAT(transcript.events, ElementsAre("open", "hole", "b", "hole", "d", "broken"));
+  EXPECT_EQ(assembler.broken_streams(), 1u);
+}
+
+TEST_F(StreamTest, ASendBeforeAHoleDoesNotCountForWhatFollowsIt) {
+  feed(TAP_OPEN, 100);
+  feed(TAP_DATA, 100, "abc");
+  feed(TAP_DATA, 100, "abc", TAP_AFTER_SEND);
+  feed(TAP_DATA, 105, "f", TAP_HOLE);
+  feed(TAP_DATA, 107, "h", TAP_HOLE | TAP_AFTER_SEND);
+  EXPECT_THAT(transcript.events, ElementsAre("open", "abc", "hole", "f", "hole", "sent+h"));
 }
 
 TEST_F(StreamTest, ARecordLostBeforeTheCloseIsSeenByItsNumber) {
@@ -147,7 +167,7 @@ TEST_F(StreamTest, OneBrokenStreamLeavesTheOthersWhole) {
   feed(TAP_DATA, 101, "b");
   feed(TAP_DATA, 500, "x", 0, kConn + 1);
   feed(TAP_CLOSE, 501, "", 0, kConn + 1);
-  EXPECT_THAT(transcript.events, ElementsAre("open", "open", "broken", "x", "closed"));
+  EXPECT_THAT(transcript.events, ElementsAre("open", "open", "hole", "b", "x", "closed"));
 }
 
 }  // namespace
