@@ -1,0 +1,49 @@
+#pragma once
+// From one client's bytes to commands and transactions.
+
+#include <string>
+
+#include "agent/protocol/framer.h"
+#include "agent/protocol/redis/command.h"
+#include "agent/protocol/redis/session.h"
+
+namespace gnomon::protocol::resp {
+
+// A joined stream is taken up with the first whole command of a known name that begins just after the service has sent.
+// Its database and credentials are then the service's defaults until it says others.
+class Framer final : public RequestFramer {
+ public:
+  Framer(std::uint64_t conn_id, bool joined, const Limits& limits);
+  void feed(std::span<const std::byte> data, MonoTime at, bool after_send, std::vector<Request>& out) override;
+  State state() const override { return state_; }
+  bool mid_message() const override { return state_ == State::kFraming && !held_.empty(); }
+  std::size_t held_bytes() const override { return held_.size() + session_.size(); }
+
+ private:
+  // What is open until a later command ends it.
+  enum class Open : std::uint8_t { kNothing, kAsking, kWatch, kTransaction };
+  bool take(std::string_view unit, std::vector<Request>& out);
+  void open_unit();
+  void add(Effect effect, const Named& named, std::string_view command);
+  bool goes_on(Effect effect);
+  bool blocks(std::string_view command) const;
+  bool with_credentials(std::string_view command) const;
+  void emit(std::string_view unit, std::vector<Request>& out);
+  void give_up(State why);
+  void forget();
+
+  const std::uint64_t conn_id_;
+  const Limits limits_;
+  State state_;
+  bool trying_ = false;  // while joining: what comes may be a command
+  bool quit_ = false;
+  Open open_ = Open::kNothing;
+  CommandParser parser_;
+  std::size_t commands_ = 0;  // bytes of the unit's whole commands
+  std::string held_;          // the unit under way
+  MonoTime arrival_{};        // of its first byte
+  Session session_;
+  Request request_;
+};
+
+}  // namespace gnomon::protocol::resp
