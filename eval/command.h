@@ -19,6 +19,8 @@ inline constexpr int kUsage = 2;
 void add_forecast(CLI::App& cli, Run& run);
 void add_rolling(CLI::App& cli, Run& run);
 
+void add_detect(CLI::App& cli, Run& run);
+
 // One line on standard error, "gnomon-eval: <message>"; returns the exit status to end with.
 int fail(const absl::Status& status);
 int usage_error(const std::string& message);

@@ -1,0 +1,45 @@
+#pragma once
+// How rare a statistic is in its own series: what makes scores of different series comparable.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+
+namespace gnomon::detect {
+
+// Tail probability against a decayed histogram over the statistic's logarithm (28 bins a decade, 1e-4 to 3e4). Beyond
+// the upper 2% (at least 8 observations) it goes on as a Pareto tail fitted by Hill's estimator (Annals of Statistics,
+// 1975), as 2% of few observations say nothing about rarer events.
+class TailCalibrator {
+ public:
+  explicit TailCalibrator(double life);  // observations after which an old one counts 1/e
+  // -log10 of the probability of a statistic at least as large as x >= 0, judged before x is added. 0 to about 15.
+  double push(double x);
+
+ private:
+  static constexpr std::size_t kBins = 240;
+  static std::size_t bin(double x);
+  double surprise(double x, std::size_t at) const;
+
+  std::array<double, kBins> weight_{};
+  double total_ = 0, unit_ = 1, growth_;  // newer observations weigh more, instead of all older ones less
+};
+
+// How long ago something at least as large was seen: under exchangeability one observation in g is the largest of g.
+// Looks back kHorizon observations at most.
+class Recurrence {
+ public:
+  static constexpr std::int64_t kHorizon = 1000;
+  std::int64_t push(double x);
+
+ private:
+  struct Peak {
+    std::int64_t at;
+    double value;
+  };
+  std::deque<Peak> peaks_;  // falling values, rising times
+  std::int64_t now_ = -1;
+};
+
+}  // namespace gnomon::detect
