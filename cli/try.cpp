@@ -161,7 +161,7 @@ int run_try(const TryOptions& options) {
 void add_try(CLI::App& cli, Run& run) {
   CLI::App* command = cli.add_subcommand(
       "try",
-      "Shadows the HTTP/1.1 service that listens on a port of this machine, in one go: starts an isolated copy of its\n"
+      "Shadows the service that listens on a port of this machine, in one go: starts an isolated copy of its\n"
       "process, replays a sample of its real traffic to it under a profile, compares, gives a verdict, removes "
       "everything.\n"
       "The service itself is only observed.\n"
@@ -172,6 +172,9 @@ void add_try(CLI::App& cli, Run& run) {
   command->add_option("--pid", options->pid, "Only this process, where several listen on the port");
   command->add_option("--fraction", options->fraction,
                       "Share of the connections to sample (default: the descriptor's, else 5%)");
+  command->add_option("--replay-writes", options->replay_writes,
+                      "Replay these requests although they may write: \"POST /orders\", \"SET\", or \"*\" for all "
+                      "(default: the descriptor's, else none)");
   command->add_option("--profile", options->profile,
                       "Profile (JSON or YAML); its file may hold the service descriptor as well. Default: a quarter of "
                       "production's CPU at twice its load");

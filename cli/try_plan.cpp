@@ -86,6 +86,8 @@ absl::StatusOr<TryPlan> plan_try(const TryOptions& options) {
   v1::Discovery& discovery = *plan.request.mutable_services(0)->mutable_discovery();
   if (options.port != 0) discovery.set_port(options.port);
   if (options.pid != 0) discovery.set_pid(options.pid);
+  for (const std::string& endpoint : options.replay_writes)
+    plan.request.mutable_services(0)->mutable_shadow()->add_replay_writes(endpoint);
   ASSIGN_OR_RETURN(plan.service, document::validate(plan.request.services(0)));
   ASSIGN_OR_RETURN(plan.profile, document::validate(plan.request.profiles(0)));
   return plan;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "agent/shadow/shadow.h"
@@ -17,6 +18,7 @@ struct TryOptions {  // as typed
   unsigned port = 0, pid = 0;
   std::string fraction, profile, duration = "60s", report, output = "table", budget_cpu, budget_memory,
                                  log_level = "error";
+  std::vector<std::string> replay_writes;
   bool stay = false, exit_code = false;
 };
 

@@ -50,6 +50,12 @@ absl::StatusOr<Service> validate(const v1::ServiceDescriptor& message) {
                                         "\": must be above zero, as \"5%\"");
     service.sampled_fraction = *fraction;
   }
+  for (const std::string& endpoint : message.shadow().replay_writes()) {
+    if (endpoint.empty())
+      return absl::InvalidArgumentError(
+          "shadow.replay_writes: \"\": must be a class of endpoint, as \"POST /orders\", or \"*\" for all");
+    service.replay_writes.push_back(endpoint);
+  }
   return service;
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "common/units.h"
@@ -18,6 +19,7 @@ struct Service {
   std::optional<Nanos> slo_latency_p99;
   std::optional<Fraction> slo_error_rate;
   Fraction sampled_fraction{0.05};
+  std::vector<std::string> replay_writes;  // classes of endpoint, or "*"
 };
 
 absl::StatusOr<Service> validate(const v1::ServiceDescriptor& message);

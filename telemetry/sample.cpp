@@ -13,6 +13,8 @@ TapCounters& TapCounters::operator+=(const TapCounters& other) {
   unparsable_streams += other.unparsable_streams;
   truncated_requests += other.truncated_requests;
   oversized_requests += other.oversized_requests;
+  unjoinable_streams += other.unjoinable_streams;
+  withheld_writes += other.withheld_writes;
   return *this;
 }
 
@@ -20,7 +22,7 @@ ReplayCounters& ReplayCounters::operator+=(const ReplayCounters& other) {
   offered += other.offered;
   copies += other.copies;
   answered += other.answered;
-  status_5xx += other.status_5xx;
+  error_answers += other.error_answers;
   refused += other.refused;
   reset += other.reset;
   timed_out += other.timed_out;

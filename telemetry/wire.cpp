@@ -67,6 +67,8 @@ v1::TapCounters to_wire(const TapCounters& counters) {
   wire.set_unparsable_streams(counters.unparsable_streams);
   wire.set_truncated_requests(counters.truncated_requests);
   wire.set_oversized_requests(counters.oversized_requests);
+  wire.set_unjoinable_streams(counters.unjoinable_streams);
+  wire.set_withheld_writes(counters.withheld_writes);
   return wire;
 }
 
@@ -75,7 +77,7 @@ v1::ReplayCounters to_wire(const ReplayCounters& counters) {
   wire.set_offered(counters.offered);
   wire.set_copies(counters.copies);
   wire.set_answered(counters.answered);
-  wire.set_status_5xx(counters.status_5xx);
+  wire.set_error_answers(counters.error_answers);
   wire.set_refused(counters.refused);
   wire.set_reset(counters.reset);
   wire.set_timed_out(counters.timed_out);
@@ -95,14 +97,16 @@ TapCounters from_wire(const v1::TapCounters& wire) {
           .broken_streams = wire.broken_streams(),
           .unparsable_streams = wire.unparsable_streams(),
           .truncated_requests = wire.truncated_requests(),
-          .oversized_requests = wire.oversized_requests()};
+          .oversized_requests = wire.oversized_requests(),
+          .unjoinable_streams = wire.unjoinable_streams(),
+          .withheld_writes = wire.withheld_writes()};
 }
 
 ReplayCounters from_wire(const v1::ReplayCounters& wire) {
   return {.offered = wire.offered(),
           .copies = wire.copies(),
           .answered = wire.answered(),
-          .status_5xx = wire.status_5xx(),
+          .error_answers = wire.error_answers(),
           .refused = wire.refused(),
           .reset = wire.reset(),
           .timed_out = wire.timed_out(),

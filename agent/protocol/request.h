@@ -9,12 +9,24 @@
 
 namespace gnomon::protocol {
 
+class Protocol;
+
 struct Request {
   std::uint64_t conn_id = 0;
-  MonoTime arrival{};                        // when the kernel had queued its first byte for production
-  std::shared_ptr<const std::string> bytes;  // exactly as received; shared by its replays
-  bool head = false;                         // HEAD: the response has no body
-  bool close = false;                        // the client asked for the connection to be closed after it
+  MonoTime arrival{};                 // when the kernel had queued its first byte for production
+  const Protocol* protocol = nullptr;  // whose client speaks it to a shadow
+  // The unit in its protocol's form (HTTP/1.1, Redis, …: exactly as received); shared by its replays.
+  std::shared_ptr<const std::string> bytes;
+  // What its connection had said before that a new connection must say first (credentials and settings of the session);
+  // null: nothing. Shared by the requests of the connection until it changes.
+  std::shared_ptr<const std::string> prelude;
+  std::string endpoint;       // its class, of bounded variety: "GET /users/{}", "HSET", "SELECT orders"
+  std::uint32_t replies = 1;  // messages the service answers it with; 0: none is awaited
+  bool write = false;         // may change the service's state: replayed only where the descriptor says so
+  // False: counted and never replayed, whatever is allowed: it blocks, subscribes, or ends what it is said to.
+  bool replayable = true;
+  bool head = false;          // HEAD: the response has no body
+  bool close = false;         // the client asked for the connection to be closed after it
 };
 
 }  // namespace gnomon::protocol

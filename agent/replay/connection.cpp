@@ -5,6 +5,7 @@
 #include "boost/asio/buffer.hpp"
 #include "boost/asio/error.hpp"
 #include "boost/asio/io_context.hpp"
+#include "boost/asio/post.hpp"
 
 namespace gnomon::replay {
 
@@ -15,53 +16,59 @@ namespace {
 
 // How many pieces of a long response are read before other connections get their turn.
 constexpr int kReadsInARow = 16;
+// A send buffer that has grown beyond is given back once it is empty: large uploads are rare and connections many.
+constexpr std::size_t kKeptBuffer = 16u << 10;
 
 }  // namespace
 
-Connection::Connection(asio::io_context& io, Owner& owner, std::vector<std::byte>& scratch)
-    : socket_(io), owner_(owner), scratch_(scratch) {}
+Connection::Connection(asio::io_context& io, Owner& owner, std::unique_ptr<protocol::Client> client,
+                       std::vector<std::byte>& scratch)
+    : socket_(io), owner_(owner), client_(std::move(client)), scratch_(scratch) {}
 
-void Connection::open(const asio::ip::tcp::endpoint& shadow, Message first) {
+void Connection::open(const std::optional<asio::ip::tcp::endpoint>& shadow, const protocol::Request& first) {
+  client_->start(first, out_);
+  if (!shadow) return fail_later(Failure::kRefused);
   error_code error;
-  socket_.open(shadow.protocol(), error);
+  socket_.open(shadow->protocol(), error);
   if (!error) socket_.non_blocking(true, error);
   if (!error) socket_.set_option(asio::ip::tcp::no_delay(true), error);
-  if (error) return fail(Failure::kNoSocket);
-  awaiting_ = true;
-  socket_.async_connect(shadow, [self = shared_from_this(), first = std::move(first)](error_code refused) mutable {
+  if (error) return fail_later(Failure::kNoSocket);
+  socket_.async_connect(*shadow, [self = shared_from_this()](error_code refused) {
     if (self->closed_) return;
     if (refused == boost::system::errc::address_not_available)  // out of ports
       return self->fail(Failure::kNoSocket);
     if (refused) return self->fail(Failure::kRefused);
+    self->connected_ = true;
     self->read();
-    self->begin(std::move(first));
+    self->write();
   });
 }
 
-void Connection::send(Message message) {
-  begin(std::move(message));
-}
-
-void Connection::begin(Message message) {
-  message_ = std::move(message);
-  written_ = 0;
-  awaiting_ = true;
-  answering_ = reusable_ = false;
-  framer_.expect(message_.head);
-  write();
+void Connection::send(const protocol::Request& request, std::uint64_t tag, bool cut) {
+  if (unanswered_++ == 0) answering_ = false;
+  client_->send(request, tag, out_);
+  cut_ = cut_ || cut;
+  if (connected_ && !writing_) write();
 }
 
 // Writes until the socket is full, and goes on when it is not. An error is left to the reading side, where an answer
 // sent before the request was whole (413, 401) may be waiting.
 void Connection::write() {
   error_code error;
-  while (!error && written_ < message_.bytes->size())
-    written_ += socket_.write_some(asio::buffer(*message_.bytes) + written_, error);
+  while (!error && written_ < out_.size()) written_ += socket_.write_some(asio::buffer(out_) + written_, error);
   if (error == asio::error::would_block) {
+    writing_ = true;
     socket_.async_wait(asio::ip::tcp::socket::wait_write, [self = shared_from_this()](error_code stopped) {
-      if (!self->closed_ && !stopped && self->awaiting_) self->write();
+      self->writing_ = false;
+      if (!self->closed_ && !stopped) self->write();
     });
-  } else if (!error && message_.cut) {
+    return;
+  }
+  if (error) return;
+  out_.clear();
+  written_ = 0;
+  if (out_.capacity() > kKeptBuffer) std::string().swap(out_);
+  if (cut_ && !client_->handshaking()) {
     close(true);
     owner_.cut(*this);
   }
@@ -91,44 +98,54 @@ void Connection::on_read(const error_code& error, std::size_t size) {
 }
 
 void Connection::on_end() {
-  if (!awaiting_) {
-    close(false);
-    owner_.closed(*this);
-  } else if (framer_.finish() == protocol::Http1ResponseFramer::Progress::kDone) {
-    finish(false);
-  } else {
-    fail(used_ && !answering_ ? Failure::kStale : Failure::kReset);
-  }
+  std::vector<protocol::Answer> answers;
+  client_->finish(answers);
+  const bool all = answers.size() == unanswered_;
+  report(std::move(answers));
+  if (closed_) return;
+  if (!all) return fail(used_ && !answering_ ? Failure::kStale : Failure::kReset);
+  close(false);
+  owner_.closed(*this);
 }
 
 void Connection::take(std::span<const std::byte> data) {
-  if (!awaiting_) {  // bytes nobody asked for: what follows could not be told apart
-    close(true);
-    return owner_.closed(*this);
-  }
   answering_ = true;
-  std::size_t used = 0;
-  switch (framer_.feed(data, &used)) {
-    case protocol::Http1ResponseFramer::Progress::kMore:
-      return;
-    case protocol::Http1ResponseFramer::Progress::kDone:
-      return finish(framer_.keep_alive() && used == data.size() && written_ == message_.bytes->size());
-    case protocol::Http1ResponseFramer::Progress::kBroken:
-      return fail(Failure::kReset);
+  std::vector<protocol::Answer> answers;
+  const std::size_t before = out_.size();
+  const bool unsent = written_ < before;
+  const bool understood = client_->receive(data, answers, out_);
+  // All is answered and not all was sent: what the service makes of the rest cannot be told.
+  spoiled_ = spoiled_ || (unsent && answers.size() == unanswered_);
+  report(std::move(answers));
+  if (closed_) return;
+  if (understood) {
+    if (out_.size() != before && !writing_) write();
+    return;
   }
+  if (unanswered_ > 0) return fail(Failure::kReset);
+  close(true);  // bytes nobody asked for: what follows could not be told apart
+  owner_.closed(*this);
 }
 
-void Connection::finish(bool reusable) {
-  awaiting_ = false;
-  used_ = true;
-  reusable_ = reusable;
-  message_ = {};
-  owner_.answered(*this, framer_.status());
+void Connection::report(std::vector<protocol::Answer> answers) {
+  for (const protocol::Answer& answer : answers) {
+    if (closed_) return;
+    --unanswered_;
+    used_ = true;
+    owner_.answered(*this, answer);
+  }
 }
 
 void Connection::fail(Failure failure) {
   close(false);
   owner_.failed(*this, failure);
+}
+
+// Whoever opens a connection is not prepared to hear of its end meanwhile.
+void Connection::fail_later(Failure failure) {
+  asio::post(socket_.get_executor(), [self = shared_from_this(), failure] {
+    if (!self->closed_) self->fail(failure);
+  });
 }
 
 void Connection::close(bool reset) {

@@ -1,13 +1,14 @@
 #pragma once
-// One TCP connection to the shadow: sends a request at a time and reads its response to the end.
+// One TCP connection to the shadow: a socket under a protocol's client.
 
 #include <array>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "agent/protocol/http1.h"
+#include "agent/protocol/client.h"
 #include "boost/asio/ip/tcp.hpp"
 
 namespace gnomon::replay {
@@ -19,56 +20,57 @@ class Connection : public std::enable_shared_from_this<Connection> {
   enum class Failure {
     kNoSocket,  // this side has no descriptor or port left: nothing was sent
     kRefused,   // no connection was made
-    kReset,     // closed or reset before the response was whole, or the response is not HTTP/1.1
-    kStale,     // the same on a connection that was used before, and not one byte of the response had come
+    kReset,     // closed or reset before all answers were whole, or an answer that is not understood
+    kStale,     // the same on a connection that was used before, and not one byte had come since it was idle
   };
-  // Whatever is reported but answered() finds the connection closed already.
+  // A failed or closed connection is closed already when that is reported.
   class Owner {
    public:
     virtual ~Owner() = default;
-    virtual void answered(Connection& connection, int status) = 0;
+    virtual void answered(Connection& connection, const protocol::Answer& answer) = 0;
     virtual void failed(Connection& connection, Failure failure) = 0;
     virtual void cut(Connection& connection) = 0;
-    virtual void closed(Connection& connection) = 0;  // by the peer, with no request on it
-  };
-  struct Message {
-    std::shared_ptr<const std::string> bytes;
-    bool head = false;  // the response has no body
-    bool cut = false;   // reset the connection once the request is sent
+    virtual void closed(Connection& connection) = 0;  // by the peer, with no request unanswered
   };
 
   // `scratch`: where the rest of long responses is read to, shared by the connections of one thread; must outlive them.
-  Connection(boost::asio::io_context& io, Owner& owner, std::vector<std::byte>& scratch);
+  Connection(boost::asio::io_context& io, Owner& owner, std::unique_ptr<protocol::Client> client,
+             std::vector<std::byte>& scratch);
   virtual ~Connection() = default;
 
-  // Connects and sends `first`.
-  void open(const boost::asio::ip::tcp::endpoint& shadow, Message first);
-  // Sends a further request. Only when the one before was answered and reusable() is true.
-  void send(Message message);
-  bool reusable() const { return !closed_ && reusable_; }
+  // Connects; `first` is what the client starts with, and is not sent by this. Without an address it fails as refused.
+  void open(const std::optional<boost::asio::ip::tcp::endpoint>& shadow, const protocol::Request& first);
+  // Only where takes_another() is true. `cut`: reset the connection as soon as the request is sent.
+  void send(const protocol::Request& request, std::uint64_t tag, bool cut);
+  std::size_t concurrency() const { return client_->concurrency(); }
+  bool takes_another() const { return reusable() && unanswered_ < concurrency(); }
+  bool reusable() const { return !closed_ && !spoiled_ && client_->reusable(); }
   // `reset`: with a RST, dropping what is unsent.
   void close(bool reset);
 
  private:
-  void begin(Message message);
   void write();
   void read();
   void on_read(const boost::system::error_code& error, std::size_t size);
   void on_end();
   void take(std::span<const std::byte> data);
-  void finish(bool reusable);
+  void report(std::vector<protocol::Answer> answers);
   void fail(Failure failure);
+  void fail_later(Failure failure);
 
   boost::asio::ip::tcp::socket socket_;
   Owner& owner_;
+  const std::unique_ptr<protocol::Client> client_;
   std::vector<std::byte>& scratch_;
-  protocol::Http1ResponseFramer framer_;
-  Message message_;
+  std::string out_;  // to be sent; the first written_ bytes are
   std::size_t written_ = 0;
-  bool awaiting_ = false;   // a request is on it and its response not whole
-  bool answering_ = false;  // … but the first byte of it has come
+  std::size_t unanswered_ = 0;
+  bool connected_ = false;
+  bool writing_ = false;    // waits for room in the socket
+  bool cut_ = false;
+  bool answering_ = false;  // bytes have come since it was last idle
   bool used_ = false;       // a response was read from it before
-  bool reusable_ = false;
+  bool spoiled_ = false;    // takes no further request
   bool closed_ = false;
   std::array<std::byte, 2048> buffer_;
 };

@@ -10,6 +10,7 @@
 
 #include "agent/replay/connection.h"
 #include "agent/replay/ledger.h"
+#include "agent/protocol/protocol.h"
 #include "agent/replay/schedule.h"
 #include "boost/asio/io_context.hpp"
 #include "boost/asio/steady_timer.hpp"
@@ -34,9 +35,9 @@ using WirePtr = std::shared_ptr<Wire>;
 // The connections of one captured connection and copy number. Gone when it has none.
 struct Lane {
   std::pair<std::uint64_t, std::uint32_t> key;
-  std::vector<WirePtr> idle;
-  std::size_t open = 0;  // idle or busy
-  bool ended = false;    // the client closed: so does each connection after its response
+  std::vector<WirePtr> ready;  // that can take another request
+  std::size_t open = 0;        // ready or not
+  bool ended = false;          // the client closed: so does each connection after its last response
 };
 
 struct LaneHash {
@@ -52,18 +53,25 @@ struct Exchange {
   Ledger::AccountPtr account;
   noise::Draw noise;
   bool retried = false;
-  WirePtr wire;    // null: its connection closed while the response was held
-  int status = 0;  // of the response, while that is held
+  WirePtr wire;            // null: its connection closed while the response was held
+  protocol::Answer answer;  // while that is held
   std::optional<std::multimap<MonoTime, Exchange*>::iterator> held;
   std::list<Exchange>::iterator self;
 };
 
 struct Wire final : Connection {
-  Wire(asio::io_context& io, Owner& owner, std::vector<std::byte>& scratch, Lane& its_lane)
-      : Connection(io, owner, scratch), lane(its_lane) {}
+  Wire(asio::io_context& io, Owner& owner, std::unique_ptr<protocol::Client> client, std::vector<std::byte>& scratch,
+       Lane& its_lane)
+      : Connection(io, owner, std::move(client), scratch), lane(its_lane) {}
+  // Whether it can take another: one whose response is held has not been answered, as its client sees it.
+  bool has_room() const { return takes_another() && exchanges.size() < concurrency(); }
   Lane& lane;
-  Exchange* exchange = nullptr;
+  std::vector<Exchange*> exchanges;  // sent on it and not delivered
 };
+
+std::uint64_t tag_of(const Exchange& exchange) {
+  return reinterpret_cast<std::uintptr_t>(&exchange);
+}
 
 std::optional<asio::ip::tcp::endpoint> endpoint_of(const Target& target) {
   error_code error;
@@ -79,6 +87,7 @@ struct Replayer::Impl final : std::enable_shared_from_this<Impl>, Connection::Ow
   Impl(asio::io_context& the_io, const Target& target, const Limits& the_limits, std::uint64_t seed)
       : io(the_io),
         shadow(endpoint_of(target)),
+        client_settings(target.client),
         limits(the_limits),
         random(~seed),
         schedule({.lag = limits.lag, .copy_spread = limits.copy_spread, .max_bytes = limits.scheduled_bytes}, seed),
@@ -86,6 +95,7 @@ struct Replayer::Impl final : std::enable_shared_from_this<Impl>, Connection::Ow
 
   asio::io_context& io;
   const std::optional<asio::ip::tcp::endpoint> shadow;
+  const protocol::ClientSettings client_settings;
   const Limits limits;
   std::mt19937_64 random;
   Schedule schedule;
@@ -104,17 +114,19 @@ struct Replayer::Impl final : std::enable_shared_from_this<Impl>, Connection::Ow
   void send_due(MonoTime now, int at_most);
   void dispatch(Due due, MonoTime now);
   void start(Exchange& exchange);
-  void open_wire(Lane& lane, Exchange& exchange);
+  WirePtr open_wire(Lane& lane, const protocol::Request& first);
+  void put(Exchange& exchange, const WirePtr& wire);
   void end_lane(const Due& due);
   void deliver(Exchange& exchange, MonoTime now);
   void time_out(Exchange& exchange);
   void fail(Exchange& exchange, std::uint64_t telemetry::ReplayCounters::*counter);
   void finish(Exchange& exchange);
-  void keep_or_close(Wire& wire, bool asked_to_close);
+  void give_up(Wire& wire, std::uint64_t telemetry::ReplayCounters::*counter);
+  void keep_or_close(const WirePtr& wire, bool asked_to_close);
   void forget(Wire& wire);
   void close_all();
 
-  void answered(Connection& connection, int status) override;
+  void answered(Connection& connection, const protocol::Answer& answer) override;
   void failed(Connection& connection, Connection::Failure failure) override;
   void cut(Connection& connection) override;
   void closed(Connection& connection) override;
@@ -182,28 +194,33 @@ void Replayer::Impl::dispatch(Due due, MonoTime now) {
   start(exchange);
 }
 
-// On an idle connection of its lane, or a further one.
+// On a connection of its lane that can take it, or a further one. One that is to be cut goes out alone: nothing else
+// shall be lost with it.
 void Replayer::Impl::start(Exchange& exchange) {
   const std::pair key(exchange.due.conn_id, exchange.due.copy);
-  Lane& lane = lanes.try_emplace(key, Lane{.key = key, .idle = {}}).first->second;
-  if (lane.idle.empty()) return open_wire(lane, exchange);
-  const WirePtr wire = std::move(lane.idle.back());
-  lane.idle.pop_back();
-  exchange.wire = wire;
-  wire->exchange = &exchange;
-  const protocol::Request& request = *exchange.due.request;
-  wire->send({.bytes = request.bytes, .head = request.head, .cut = exchange.noise.fail});
+  Lane& lane = lanes.try_emplace(key, Lane{.key = key, .ready = {}}).first->second;
+  const auto usable = std::find_if(lane.ready.begin(), lane.ready.end(), [&](const WirePtr& wire) {
+    return !exchange.noise.fail || wire->exchanges.empty();
+  });
+  put(exchange, usable != lane.ready.end() ? *usable : open_wire(lane, *exchange.due.request));
 }
 
-void Replayer::Impl::open_wire(Lane& lane, Exchange& exchange) {
-  const auto wire = std::make_shared<Wire>(io, *this, scratch, lane);
+// A new connection, in the lane's ready ones.
+WirePtr Replayer::Impl::open_wire(Lane& lane, const protocol::Request& first) {
+  auto wire = std::make_shared<Wire>(io, *this, first.protocol->client(client_settings), scratch, lane);
   ++lane.open;
   ++open;
-  exchange.wire = wire;
-  wire->exchange = &exchange;
-  if (!shadow) return failed(*wire, Connection::Failure::kRefused);
-  const protocol::Request& request = *exchange.due.request;
-  wire->open(*shadow, {.bytes = request.bytes, .head = request.head, .cut = exchange.noise.fail});
+  lane.ready.push_back(wire);
+  wire->open(shadow, first);
+  return wire;
+}
+
+void Replayer::Impl::put(Exchange& exchange, const WirePtr& wire) {
+  const WirePtr alive = wire;  // `wire` may be an element of what is erased from here
+  exchange.wire = alive;
+  alive->exchanges.push_back(&exchange);
+  if (exchange.noise.fail || alive->exchanges.size() == alive->concurrency()) std::erase(alive->lane.ready, alive);
+  alive->send(*exchange.due.request, tag_of(exchange), exchange.noise.fail);
 }
 
 void Replayer::Impl::end_lane(const Due& due) {
@@ -211,7 +228,8 @@ void Replayer::Impl::end_lane(const Due& due) {
   if (found == lanes.end()) return;
   Lane& lane = found->second;
   lane.ended = true;
-  for (const WirePtr& wire : std::exchange(lane.idle, {})) {  // the last one takes the lane with it
+  for (const WirePtr& wire : std::vector(lane.ready)) {  // the last one takes the lane with it
+    if (!wire->exchanges.empty()) continue;
     wire->close(false);
     forget(*wire);
   }
@@ -219,9 +237,13 @@ void Replayer::Impl::end_lane(const Due& due) {
 
 // ---- what became of it
 
-void Replayer::Impl::answered(Connection& connection, int status) {
-  Exchange& exchange = *static_cast<Wire&>(connection).exchange;
-  exchange.status = status;
+void Replayer::Impl::answered(Connection& connection, const protocol::Answer& answer) {
+  auto& wire = static_cast<Wire&>(connection);
+  const auto found = std::find_if(wire.exchanges.begin(), wire.exchanges.end(),
+                                  [&](const Exchange* sent) { return tag_of(*sent) == answer.tag; });
+  if (found == wire.exchanges.end()) return;
+  Exchange& exchange = **found;
+  exchange.answer = answer;
   const MonoTime now = steady_clock::now();
   if (exchange.noise.response_delay == Nanos(0)) return deliver(exchange, now);
   exchange.held = holding.emplace(now + exchange.noise.response_delay, &exchange);
@@ -231,8 +253,8 @@ void Replayer::Impl::answered(Connection& connection, int status) {
 void Replayer::Impl::deliver(Exchange& exchange, MonoTime now) {
   Reading& reading = exchange.account->delta;
   ++reading.counters.answered;
-  if (exchange.status >= 500) {
-    ++reading.counters.status_5xx;
+  if (exchange.answer.error) {
+    ++reading.counters.error_answers;
     ++reading.errors;
   } else {
     reading.response_time.record(now - exchange.due.at);
@@ -240,54 +262,65 @@ void Replayer::Impl::deliver(Exchange& exchange, MonoTime now) {
   const WirePtr wire = exchange.wire;
   const bool asked_to_close = exchange.due.request->close;
   finish(exchange);
-  if (wire) keep_or_close(*wire, asked_to_close);
+  if (wire) keep_or_close(wire, asked_to_close);
 }
 
 void Replayer::Impl::failed(Connection& connection, Connection::Failure failure) {
-  Exchange& exchange = *static_cast<Wire&>(connection).exchange;
-  const WirePtr wire = std::exchange(exchange.wire, nullptr);
-  // The shadow closed an idle connection just as this went out on it: clients send it again, and so does the replay.
-  if (failure == Connection::Failure::kStale && !exchange.retried) {
-    exchange.retried = true;
-    open_wire(wire->lane, exchange);  // before forget(), which may take the lane
-    return forget(*wire);
-  }
-  forget(*wire);
+  auto& wire = static_cast<Wire&>(connection);
   switch (failure) {
     case Connection::Failure::kNoSocket:
-      return fail(exchange, &telemetry::ReplayCounters::shed);
+      return give_up(wire, &telemetry::ReplayCounters::shed);
     case Connection::Failure::kRefused:
-      return fail(exchange, &telemetry::ReplayCounters::refused);
+      return give_up(wire, &telemetry::ReplayCounters::refused);
     case Connection::Failure::kReset:
+      return give_up(wire, &telemetry::ReplayCounters::reset);
     case Connection::Failure::kStale:
-      return fail(exchange, &telemetry::ReplayCounters::reset);
+      break;
   }
+  // The shadow closed an idle connection just as these went out on it: clients send them again, and so does the replay.
+  Lane& lane = wire.lane;
+  WirePtr fresh;
+  for (Exchange* exchange : std::vector(wire.exchanges)) {
+    if (std::exchange(exchange->retried, true)) continue;
+    if (!fresh || !fresh->has_room()) fresh = open_wire(lane, *exchange->due.request);
+    std::erase(wire.exchanges, exchange);
+    put(*exchange, fresh);
+  }
+  give_up(wire, &telemetry::ReplayCounters::reset);
+}
+
+// What was sent on a closed connection and not answered counts as `counter` says; what is held will be delivered.
+void Replayer::Impl::give_up(Wire& wire, std::uint64_t telemetry::ReplayCounters::*counter) {
+  const WirePtr alive = std::static_pointer_cast<Wire>(wire.shared_from_this());
+  for (Exchange* exchange : std::exchange(wire.exchanges, {})) {
+    exchange->wire = nullptr;
+    if (!exchange->held) fail(*exchange, counter);
+  }
+  forget(wire);
 }
 
 void Replayer::Impl::cut(Connection& connection) {
   auto& wire = static_cast<Wire&>(connection);
-  Exchange& exchange = *wire.exchange;
-  ++exchange.account->delta.injected_errors;
-  ++exchange.account->delta.errors;
-  finish(exchange);
-  forget(wire);
-}
-
-// With no request on it, or with one whose response is being held and will be delivered all the same.
-void Replayer::Impl::closed(Connection& connection) {
-  auto& wire = static_cast<Wire&>(connection);
-  const WirePtr alive = std::static_pointer_cast<Wire>(wire.shared_from_this());
-  if (wire.exchange != nullptr) wire.exchange->wire = nullptr;
-  std::erase(wire.lane.idle, alive);
-  forget(wire);
-}
-
-void Replayer::Impl::time_out(Exchange& exchange) {
-  if (const WirePtr wire = std::exchange(exchange.wire, nullptr)) {
-    wire->close(true);
-    forget(*wire);
+  for (Exchange* exchange : std::vector(wire.exchanges)) {
+    if (exchange->held) continue;
+    ++exchange->account->delta.injected_errors;
+    ++exchange->account->delta.errors;
+    finish(*exchange);
   }
-  fail(exchange, &telemetry::ReplayCounters::timed_out);
+  give_up(wire, &telemetry::ReplayCounters::reset);
+}
+
+// With all answered: what is held will be delivered all the same.
+void Replayer::Impl::closed(Connection& connection) {
+  give_up(static_cast<Wire&>(connection), &telemetry::ReplayCounters::reset);
+}
+
+// The connection goes with its oldest request: what was sent after it would wait for its answer.
+void Replayer::Impl::time_out(Exchange& exchange) {
+  const WirePtr wire = exchange.wire;
+  if (!wire || exchange.held) return fail(exchange, &telemetry::ReplayCounters::timed_out);
+  wire->close(true);
+  give_up(*wire, &telemetry::ReplayCounters::timed_out);
 }
 
 void Replayer::Impl::fail(Exchange& exchange, std::uint64_t telemetry::ReplayCounters::*counter) {
@@ -299,26 +332,29 @@ void Replayer::Impl::fail(Exchange& exchange, std::uint64_t telemetry::ReplayCou
 // The end of an exchange, which is gone after it.
 void Replayer::Impl::finish(Exchange& exchange) {
   if (exchange.held) holding.erase(*exchange.held);
-  if (exchange.wire) exchange.wire->exchange = nullptr;
+  if (exchange.wire) std::erase(exchange.wire->exchanges, &exchange);
   exchanges.erase(exchange.self);
 }
 
-void Replayer::Impl::keep_or_close(Wire& wire, bool asked_to_close) {
+void Replayer::Impl::keep_or_close(const WirePtr& wire, bool asked_to_close) {
+  Lane& lane = wire->lane;
   // Further connections of busy lanes are kept as well: opening them anew would load the shadow with what no client
   // did.
-  if (wire.reusable() && !asked_to_close && !wire.lane.ended && open <= limits.in_flight) {
-    wire.lane.idle.push_back(std::static_pointer_cast<Wire>(wire.shared_from_this()));
-    return;
+  const bool keep = wire->reusable() && !asked_to_close && !lane.ended && open <= limits.in_flight;
+  if (!keep) std::erase(lane.ready, wire);
+  if (!keep && wire->exchanges.empty()) {
+    wire->close(false);
+    return forget(*wire);
   }
-  wire.close(false);
-  forget(wire);
+  if (keep && wire->has_room() && std::ranges::count(lane.ready, wire) == 0) lane.ready.push_back(wire);
 }
 
 // Takes a closed connection out of its lane, and the lane away with its last.
 void Replayer::Impl::forget(Wire& wire) {
-  wire.exchange = nullptr;
+  Lane& lane = wire.lane;
+  std::erase_if(lane.ready, [&](const WirePtr& ready) { return ready.get() == &wire; });
   --open;
-  if (--wire.lane.open == 0) lanes.erase(std::pair(wire.lane.key));
+  if (--lane.open == 0) lanes.erase(std::pair(lane.key));
 }
 
 void Replayer::Impl::close_all() {
@@ -326,7 +362,7 @@ void Replayer::Impl::close_all() {
   for (Exchange& exchange : exchanges)
     if (exchange.wire) exchange.wire->close(true);
   for (auto& [key, lane] : lanes)
-    for (const WirePtr& wire : lane.idle) wire->close(false);
+    for (const WirePtr& wire : lane.ready) wire->close(false);
 }
 
 // ---- the interface

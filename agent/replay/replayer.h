@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "agent/noise/noise.h"
-#include "agent/protocol/request.h"
+#include "agent/protocol/client.h"
 #include "common/clock.h"
 #include "telemetry/sample.h"
 
@@ -20,6 +20,7 @@ namespace gnomon::replay {
 struct Target {
   std::string address;  // IPv4 or IPv6, reached from the network namespace of the thread that runs the io_context
   std::uint16_t port = 0;
+  protocol::ClientSettings client;
 };
 
 struct Limits {
@@ -46,15 +47,15 @@ struct Reading {
   bool settled = false;
   telemetry::Histogram response_time;  // due time to response complete, noise included; errors are not in it
   std::uint64_t replayed = 0;          // copies that became due, or were shed before
-  // Of these: status_5xx + refused + reset + timed_out + shed + injected_errors. An injected error is in no counter but
+  // Of these: error_answers + refused + reset + timed_out + shed + injected_errors. An injected error is in no counter but
   // its own.
   std::uint64_t errors = 0, injected_errors = 0;
   telemetry::ReplayCounters counters;
 };
 
 // All calls on the thread that runs `io`, which must outlive it. Each captured connection and copy number is a lane
-// with a connection of its own, kept alive and closed as the client did; a request due while its lane is busy goes out
-// on a further connection (open loop).
+// with a connection of its own, kept alive and closed as the client did; a request due while its lane's connections have
+// as many unanswered as their protocol allows goes out on a further one (open loop).
 class Replayer {
  public:
   Replayer(boost::asio::io_context& io, Target target, Limits limits, std::uint64_t seed);

@@ -1,5 +1,6 @@
 #include "agent/session/capture.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace gnomon::session {
@@ -10,10 +11,13 @@ constexpr std::size_t kMostHeldBytes = 64u << 20;
 
 }  // namespace
 
-using State = protocol::Http1RequestFramer::State;
+using State = protocol::RequestFramer::State;
 
-Capture::Capture(OnRequests on_requests, OnEnd on_end)
-    : on_requests_(std::move(on_requests)), on_end_(std::move(on_end)) {}
+Capture::Capture(CapturePolicy policy, OnRequests on_requests, OnEnd on_end)
+    : policy_(std::move(policy)),
+      all_writes_(std::ranges::count(policy_.replay_writes, "*") > 0),
+      on_requests_(std::move(on_requests)),
+      on_end_(std::move(on_end)) {}
 
 void Capture::record(const tap_record& header, std::span<const std::byte> payload) {
   const std::lock_guard lock(mutex_);
@@ -27,47 +31,74 @@ telemetry::TapCounters Capture::counters() const {
   return counters;
 }
 
+std::unique_ptr<protocol::RequestFramer> Capture::make_framer(std::uint64_t conn_id, bool joined) const {
+  return policy_.protocol != nullptr ? policy_.protocol->framer(conn_id, joined, policy_.limits)
+                                     : protocol::detecting_framer(conn_id, joined, policy_.limits);
+}
+
 void Capture::open(std::uint64_t conn_id, MonoTime, bool joined) {
   if (const auto former = framers_.find(conn_id); former != framers_.end()) forget(former);
-  framers_.emplace(conn_id, protocol::Http1RequestFramer(conn_id, joined));
+  framers_.emplace(conn_id, make_framer(conn_id, joined));
 }
 
 void Capture::bytes(std::uint64_t conn_id, MonoTime at, std::span<const std::byte> data, bool after_send) {
   const auto found = framers_.find(conn_id);
   if (found == framers_.end()) return;  // given up, and counted, earlier
   std::vector<protocol::Request> requests;
-  held_bytes_ -= found->second.held_bytes();
-  found->second.feed(data, at, after_send, requests);
-  held_bytes_ += found->second.held_bytes();
-  counters_.requests += requests.size();
-  const State state = found->second.state();
-  if (!requests.empty()) on_requests_(std::move(requests));
+  held_bytes_ -= found->second->held_bytes();
+  found->second->feed(data, at, after_send, requests);
+  held_bytes_ += found->second->held_bytes();
+  const State state = found->second->state();
+  if (!requests.empty()) hand_over(std::move(requests));
   const bool too_much = held_bytes_ > kMostHeldBytes;  // many slow uploads at once
-  if ((state == State::kFraming || state == State::kJoining) && !too_much) return;
-  if (state == State::kUnparsable || state == State::kUpgraded) ++counters_.unparsable_streams;
-  if (state == State::kOversized || too_much) ++counters_.oversized_requests;
+  if (!protocol::given_up(state) && !too_much) return;
+  count_given_up(too_much ? State::kOversized : state);
   forget(found);
   on_end_(conn_id);
+}
+
+void Capture::hand_over(std::vector<protocol::Request> requests) {
+  counters_.requests += requests.size();
+  counters_.withheld_writes += std::erase_if(requests, [this](const auto& request) { return !is_replayed(request); });
+  if (!requests.empty()) on_requests_(std::move(requests));
+}
+
+bool Capture::is_replayed(const protocol::Request& request) const {
+  return !request.write || all_writes_ || std::ranges::count(policy_.replay_writes, request.endpoint) > 0;
+}
+
+void Capture::count_given_up(State state) {
+  switch (state) {
+    case State::kOversized:
+      ++counters_.oversized_requests;
+      break;
+    case State::kUnjoinable:
+      ++counters_.unjoinable_streams;
+      break;
+    default:
+      ++counters_.unparsable_streams;
+      break;
+  }
 }
 
 void Capture::hole(std::uint64_t conn_id, MonoTime) {
   const auto found = framers_.find(conn_id);
   if (found == framers_.end()) return;
-  if (found->second.mid_message()) ++counters_.truncated_requests;
+  if (found->second->mid_message()) ++counters_.truncated_requests;
   forget(found);
-  framers_.emplace(conn_id, protocol::Http1RequestFramer(conn_id, /*joined=*/true));
+  framers_.emplace(conn_id, make_framer(conn_id, /*joined=*/true));
 }
 
 void Capture::close(std::uint64_t conn_id, MonoTime, tap::StreamEnd) {
   const auto found = framers_.find(conn_id);
   if (found == framers_.end()) return;
-  if (found->second.mid_message()) ++counters_.truncated_requests;
+  if (found->second->mid_message()) ++counters_.truncated_requests;
   forget(found);
   on_end_(conn_id);
 }
 
 void Capture::forget(Framers::iterator framer) {
-  held_bytes_ -= framer->second.held_bytes();
+  held_bytes_ -= framer->second->held_bytes();
   framers_.erase(framer);
 }
 

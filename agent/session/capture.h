@@ -2,27 +2,35 @@
 // From the tap's records to whole requests: the production half of a session's data path.
 
 #include <functional>
+#include <memory>
 #include <mutex>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
-#include "agent/protocol/http1.h"
+#include "agent/protocol/protocol.h"
 #include "agent/tap/stream.h"
 
 namespace gnomon::session {
+
+struct CapturePolicy {
+  const protocol::Protocol* protocol = nullptr;  // null: found out by each connection's first bytes
+  protocol::Limits limits;
+  // Classes of endpoint whose requests are replayed although they may write ("POST /login"); "*": all.
+  std::vector<std::string> replay_writes;
+};
 
 class Capture final : public tap::StreamSink {
  public:
   using OnRequests = std::function<void(std::vector<protocol::Request>)>;
   using OnEnd = std::function<void(std::uint64_t conn_id)>;
   // Both are called on the thread that calls record().
-  Capture(OnRequests on_requests, OnEnd on_end);
+  Capture(CapturePolicy policy, OnRequests on_requests, OnEnd on_end);
 
   // Thread-safe with counters().
   void record(const tap_record& header, std::span<const std::byte> payload);
 
-  // What is known on this side of the ring: requests, broken_streams, unparsable_streams, truncated_requests and
-  // oversized_requests, since construction.
+  // What is known on this side of the ring, since construction.
   telemetry::TapCounters counters() const;
 
  private:
@@ -31,9 +39,15 @@ class Capture final : public tap::StreamSink {
   void hole(std::uint64_t conn_id, MonoTime at) override;
   void close(std::uint64_t conn_id, MonoTime at, tap::StreamEnd end) override;
 
-  using Framers = std::unordered_map<std::uint64_t, protocol::Http1RequestFramer>;
+  using Framers = std::unordered_map<std::uint64_t, std::unique_ptr<protocol::RequestFramer>>;
+  std::unique_ptr<protocol::RequestFramer> make_framer(std::uint64_t conn_id, bool joined) const;
+  void hand_over(std::vector<protocol::Request> requests);
+  bool is_replayed(const protocol::Request& request) const;
+  void count_given_up(protocol::RequestFramer::State state);
   void forget(Framers::iterator framer);
 
+  const CapturePolicy policy_;
+  const bool all_writes_;
   const OnRequests on_requests_;
   const OnEnd on_end_;
   mutable std::mutex mutex_;

@@ -22,7 +22,9 @@ telemetry::TapCounters difference(const telemetry::TapCounters& later, const tel
           .broken_streams = later.broken_streams - earlier.broken_streams,
           .unparsable_streams = later.unparsable_streams - earlier.unparsable_streams,
           .truncated_requests = later.truncated_requests - earlier.truncated_requests,
-          .oversized_requests = later.oversized_requests - earlier.oversized_requests};
+          .oversized_requests = later.oversized_requests - earlier.oversized_requests,
+          .unjoinable_streams = later.unjoinable_streams - earlier.unjoinable_streams,
+          .withheld_writes = later.withheld_writes - earlier.withheld_writes};
 }
 
 void add(const replay::Reading& reading, telemetry::Sample& sample) {

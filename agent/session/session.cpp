@@ -180,10 +180,11 @@ absl::Status Session::Impl::attach() {
 absl::Status Session::Impl::watch_production() {
   ASSIGN_OR_RETURN(production_slot, services.probe.take_slot());
   RETURN_IF_ERROR(services.probe.set_sampled_fraction(*production_slot, plan.service.sampled_fraction));
+  const CapturePolicy policy{.replay_writes = plan.service.replay_writes};
   {
     const std::lock_guard lock(tap_mutex);
     capture =
-        std::make_unique<Capture>([this](std::vector<protocol::Request> requests) { load->offer(std::move(requests)); },
+        std::make_unique<Capture>(policy, [this](std::vector<protocol::Request> requests) { load->offer(std::move(requests)); },
                                   [this](std::uint64_t conn_id) { load->end_connection(conn_id); });
     tapped_slot = production_slot;
   }

@@ -2,6 +2,7 @@
 /* From a read of a sampled connection to records in the ring. All hooks of one socket run under its lock, so its mark needs
  * no lock of its own. Every function that loses something counts it and marks the hole: the next record says so. */
 #include "lib/socket.bpf.h"
+#include "lib/tls_match.bpf.h"
 
 /* Set by the agent before loading. */
 const volatile __u32 ring_bytes = 0;
@@ -163,12 +164,15 @@ static __always_inline bool tap_resume(struct probe_socket *mark)
 }
 
 /* Begins the stream of a sampled connection, whose conn_id is set, with `position`: its first byte not yet taken. */
-static __always_inline void tap_open(struct probe_socket *mark, __u32 position)
+static __always_inline void tap_open(struct probe_socket *mark, const struct probe_control *control, __u32 position)
 {
 	mark->flags |= SOCKET_OPENED;
-	mark->next_seq = position;
+	if (control->flags & CONTROL_TLS)
+		mark->flags |= SOCKET_TLS;
+	mark->next_seq = mark->flags & SOCKET_TLS ? 0 : position; /* a stream of plaintext starts at 0 */
 	count(mark, PROBE_SAMPLED, 1);
 	announce(mark);
+	mark->next_seq = position;
 }
 
 /* Copies what is new in a read of `len` bytes from sequence number `seq` on, which lie at `offset` in the packet. */
@@ -223,7 +227,7 @@ static __always_inline void tap_established(struct sock *sk, struct tcp_sock *tc
 		return;
 	mark->flags |= SOCKET_SAMPLED;
 	mark->conn_id = bpf_get_socket_cookie(sk);
-	tap_open(mark, tcp->copied_seq);
+	tap_open(mark, control, tcp->copied_seq);
 }
 
 static __always_inline void tap_closed(struct sock *sk, struct tcp_sock *tcp, struct probe_socket *mark)
@@ -232,7 +236,10 @@ static __always_inline void tap_closed(struct sock *sk, struct tcp_sock *tcp, st
 
 	if (fin_received(sk) && taken == tcp->rcv_nxt)
 		taken--; /* the service has read the end of the stream: the FIN's number */
-	if ((__s32)(taken - mark->next_seq) > 0) { /* the last bytes went past the tap */
+	if (mark->flags & SOCKET_TLS) {
+		tls_closed(mark, taken);
+		taken = mark->next_seq;
+	} else if ((__s32)(taken - mark->next_seq) > 0) { /* the last bytes went past the tap */
 		count(mark, PROBE_BYTES, taken - mark->next_seq);
 		lose(mark, PROBE_UNREADABLE, taken - mark->next_seq);
 	}

@@ -36,6 +36,7 @@ SEC("tp_btf/skb_copy_datagram_iovec")
 int BPF_PROG(tap_copy, struct sk_buff *packet, int len)
 {
 	struct sock *sk = packet->sk;
+	struct probe_control *control;
 	struct probe_socket *mark;
 	__s32 offset;
 	__u32 seq;
@@ -43,7 +44,10 @@ int BPF_PROG(tap_copy, struct sk_buff *packet, int len)
 	if (!sk || len <= 0)
 		return 0;
 	mark = watched(sk);
-	if (!mark || !(mark->flags & (SOCKET_SAMPLED | SOCKET_LISTENER)) || !live_control(mark))
+	if (!mark || !(mark->flags & (SOCKET_SAMPLED | SOCKET_LISTENER)))
+		return 0;
+	control = live_control(mark);
+	if (!control)
 		return 0;
 	if (mark->flags & SOCKET_LISTENER) { /* TCP Fast Open, read before the handshake was through: starts in the middle */
 		mark->flags |= SOCKET_JOINED;
@@ -52,10 +56,14 @@ int BPF_PROG(tap_copy, struct sk_buff *packet, int len)
 	/* Not bpf_skc_to_tcp_sock(): it takes only trusted sockets, and what a packet points to is not one (6.18). */
 	seq = CAST(struct tcp_sock, sk)->copied_seq;
 	if (!(mark->flags & SOCKET_OPENED)) /* marked by the agent while it was open */
-		tap_open(mark, seq);
+		tap_open(mark, control, seq);
 	offset = seq - CAST(struct tcp_skb_cb, &packet->cb[0])->seq;
 	if (offset < 0) {
 		count(mark, PROBE_PEEKED, 1);
+		return 0;
+	}
+	if (mark->flags & SOCKET_TLS) {
+		tls_taken(mark, seq, len);
 		return 0;
 	}
 	tap_bytes(mark, packet, offset, seq, len);

@@ -16,7 +16,7 @@ class Bodies(Case):
         profile = self.profile(["simulated_peak_load_1x"], cpu="1x production", memory="1x production")
         # Blocks of 25 s: all bodies go out within the first one, which replays each of them once.
         running = self.start_try("--port", "8080", "--pid", str(production.process.pid), "--fraction", "100%",
-                                 "--profile", profile, "--for", "600s", "-o", "json")
+                                 "--profile", profile, "--replay-writes", "*", "--for", "600s", "-o", "json")
         running.wait_for(lambda: running.said("warming up"), "warming up")
         sent = send_bodies(production, seed=1, connections=1, requests=1, largest=1000)
         running.wait_for(lambda: running.said(r"(control|treatment) 1/"), "first block")
@@ -29,6 +29,9 @@ class Bodies(Case):
         self.assertEqual(sent, collections.Counter(production.recorded()), "what production recorded")
         self.assertEqual(sent, collections.Counter(production.recorded(root)), "what the shadow recorded")
 
+        # The shadow has received the last body; the two lines that follow come a second apart, so that its answer counts.
+        lines = running.text().count("\n")
+        running.wait_for(lambda: running.text().count("\n") >= lines + 2, "two more seconds")
         running.process.send_signal(signal.SIGINT)
         self.assertEqual(0, running.wait(60), running.text())
         session = gnomon.session_of(running)

@@ -5,14 +5,14 @@
 #include <string_view>
 #include <vector>
 
-#include "agent/protocol/http1.h"
+#include "agent/protocol/http1/http1.h"
 
 namespace {
 
 using gnomon::protocol::Http1RequestFramer;
 using gnomon::protocol::Request;
 
-constexpr gnomon::protocol::Http1Limits kLimits{.header_bytes = 512, .message_bytes = 2048};
+constexpr gnomon::protocol::Limits kLimits{.header_bytes = 512, .message_bytes = 2048};
 
 struct Outcome {
   std::vector<Request> requests;

@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "agent/protocol/http1.h"
+#include "agent/protocol/http1/http1.h"
 
 namespace {
 

@@ -2,7 +2,7 @@
 #include <string>
 #include <vector>
 
-#include "agent/protocol/http1.h"
+#include "agent/protocol/http1/http1.h"
 #include "gtest/gtest.h"
 
 namespace gnomon::protocol {
@@ -22,7 +22,7 @@ struct Outcome {
   friend bool operator==(const Outcome&, const Outcome&) = default;
 };
 
-Outcome frame(const std::vector<std::string>& pieces, bool joined = false, Http1Limits limits = {}) {
+Outcome frame(const std::vector<std::string>& pieces, bool joined = false, Limits limits = {}) {
   Http1RequestFramer framer(7, joined, limits);
   std::vector<Request> out;
   bool first = true;
@@ -185,7 +185,7 @@ TEST(Http1RequestFramer, SaysWhetherTheClientAskedToCloseAndWhetherItIsAHead) {
 }
 
 TEST(Http1RequestFramer, CountsWhatIsTooLargeAsOversizedHoweverItIsSplit) {
-  const Http1Limits limits{.header_bytes = 100, .message_bytes = 200};
+  const Limits limits{.header_bytes = 100, .message_bytes = 200};
   const std::string exact = with("Content-Length: 160\r\n", std::string(160, 'x'));
   ASSERT_EQ(exact.size(), 200u);
   EXPECT_EQ(frame({exact}, false, limits), (Outcome{{exact}, State::kFraming, false}));

@@ -2,7 +2,7 @@
 #include <string>
 #include <vector>
 
-#include "agent/protocol/http1.h"
+#include "agent/protocol/http1/http1.h"
 #include "gtest/gtest.h"
 
 namespace gnomon::protocol {

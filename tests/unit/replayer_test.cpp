@@ -5,6 +5,7 @@
 #include <functional>
 #include <set>
 
+#include "agent/protocol/http1/http1.h"
 #include "gtest/gtest.h"
 #include "tests/unit/loopback_server.h"
 
@@ -34,6 +35,7 @@ class ReplayerTest : public ::testing::Test {
   void offer(std::uint64_t conn_id, std::string bytes, bool close = false) {
     replayer->offer({.conn_id = conn_id,
                      .arrival = std::chrono::steady_clock::now(),
+                     .protocol = &protocol::http1(),
                      .bytes = std::make_shared<const std::string>(std::move(bytes)),
                      .close = close});
   }
@@ -82,9 +84,9 @@ class ReplayerTest : public ::testing::Test {
     const auto& c = all.counters;
     EXPECT_EQ(c.copies, c.answered + c.refused + c.reset + c.timed_out + c.shed + c.cancelled + all.injected_errors +
                             replayer->in_flight() + replayer->scheduled());
-    EXPECT_EQ(all.errors, c.status_5xx + c.refused + c.reset + c.timed_out + c.shed + all.injected_errors);
+    EXPECT_EQ(all.errors, c.error_answers + c.refused + c.reset + c.timed_out + c.shed + all.injected_errors);
     EXPECT_EQ(all.replayed, c.copies - c.cancelled - replayer->scheduled());
-    EXPECT_EQ(all.response_time.count(), c.answered - c.status_5xx);
+    EXPECT_EQ(all.response_time.count(), c.answered - c.error_answers);
   }
 
   boost::asio::io_context io;
@@ -251,7 +253,7 @@ TEST_F(ReplayerTest, AnswersWithStatus5xxAreAnsweredAndErrors) {
   for (int i = 0; i < 5; ++i) offer(1, post("x"));
   run_until_quiet();
   EXPECT_EQ(total().counters.answered, 5u);
-  EXPECT_EQ(total().counters.status_5xx, 5u);
+  EXPECT_EQ(total().counters.error_answers, 5u);
   EXPECT_EQ(total().errors, 5u);
   EXPECT_TRUE(total().response_time.empty());
 }
@@ -353,6 +355,7 @@ TEST_F(ReplayerTest, FlushCancelsWhatIsScheduledAndResetsWhatIsInFlight) {
   for (int i = 0; i < 4; ++i)
     replayer->offer({.conn_id = 9,
                      .arrival = std::chrono::steady_clock::now() + seconds(3600),
+                     .protocol = &protocol::http1(),
                      .bytes = std::make_shared<const std::string>(post("y"))});
   EXPECT_EQ(replayer->scheduled(), 4u);
   replayer->flush();

@@ -356,7 +356,7 @@ std::size_t Http2RequestFramer::under_way() const {
 
 std::size_t Http2RequestFramer::held_bytes() const {
   const std::size_t table = impl_->inflater ? nghttp2_hd_inflate_get_dynamic_table_size(impl_->inflater.get()) : 0;
-  return impl_->held + impl_->list.capacity() + table;
+  return impl_->held + impl_->list.size() + table;
 }
 
 RequestFramer::Skipped Http2RequestFramer::skipped() const {

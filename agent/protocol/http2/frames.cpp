@@ -68,6 +68,7 @@ bool Http2FrameReader::take_header(std::string_view& data, Http2FrameSink& sink)
             .flags = head_[4],
             .stream = (byte(5) & 0x7f) << 24 | byte(6) << 16 | byte(7) << 8 | byte(8)};
   if (!valid() || !sink.frame(frame_)) return false;
+  settled_ = true;
   const bool padded =
       (frame_.type == Http2Frame::kData || frame_.type == Http2Frame::kHeaders) && frame_.has(Http2Frame::kPadded);
   const bool priorities = frame_.type == Http2Frame::kHeaders && frame_.has(Http2Frame::kPriorities);

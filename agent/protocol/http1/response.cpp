@@ -2,7 +2,7 @@
 #include <cstring>
 #include <string_view>
 
-#include "agent/protocol/http1.h"
+#include "agent/protocol/http1/http1.h"
 
 namespace gnomon::protocol {
 namespace {
@@ -128,10 +128,12 @@ Http1ResponseFramer::Progress Http1ResponseFramer::feed(std::span<const std::byt
   std::size_t pos = 0;
   while (stage_ != Stage::kDone && stage_ != Stage::kBroken && pos < text.size()) {
     if (stage_ == Stage::kUntilClose) {
+      body_bytes_ += text.size() - pos;
       pos = text.size();
     } else if (stage_ == Stage::kLength || stage_ == Stage::kChunkData) {
       const auto here = std::min<std::uint64_t>(remaining_, text.size() - pos);
       pos += here;
+      body_bytes_ += here;
       remaining_ -= here;
       if (remaining_ == 0) stage_ = stage_ == Stage::kLength ? Stage::kDone : Stage::kChunkEnd;
     } else if (std::string_view whole; take_line(text, &pos, &whole)) {

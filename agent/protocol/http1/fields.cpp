@@ -1,4 +1,4 @@
-#include "agent/protocol/http1_fields.h"
+#include "agent/protocol/http1/fields.h"
 
 #include <array>
 #include <charconv>

@@ -3,22 +3,23 @@
 #include <string_view>
 #include <utility>
 
-#include "agent/protocol/http1.h"
+#include "agent/protocol/endpoint.h"
+#include "agent/protocol/http1/http1.h"
 
 namespace gnomon::protocol {
 
-using State = Http1RequestFramer::State;
+using State = RequestFramer::State;
 
 // Bytes stay in the caller's buffer until the end of the feed: a request that came in one piece is copied once, into
 // its own string; of one that did not, `message` holds what earlier feeds brought. Nothing is scanned twice.
 struct Http1RequestFramer::Impl {
   enum class Stage { kBetween, kRequestLine, kFields, kLength, kChunkSize, kChunkData, kChunkEnd, kTrailers };
 
-  Impl(std::uint64_t conn, bool joined, Http1Limits the_limits)
+  Impl(std::uint64_t conn, bool joined, const Limits& the_limits)
       : conn_id(conn), limits(the_limits), state(joined ? State::kJoining : State::kFraming) {}
 
   const std::uint64_t conn_id;
-  const Http1Limits limits;
+  const Limits limits;
   State state;
   bool trying = false;      // while joining: what comes may be the first request
   bool last = false;        // the client asked to close: a service reads nothing after that request
@@ -43,7 +44,7 @@ struct Http1RequestFramer::Impl {
   void emit(std::vector<Request>& out);
   void give_up(State why);
   void forget_message();
-  bool finished() const { return state != State::kFraming && state != State::kJoining; }
+  bool finished() const { return given_up(state); }
   std::size_t size() const { return message.size() + static_cast<std::size_t>(pos - begin); }
   void keep() {
     message.append(begin, static_cast<std::size_t>(pos - begin));
@@ -133,7 +134,7 @@ bool Http1RequestFramer::Impl::between(MonoTime at) {
   stage = Stage::kRequestLine;
   line_offset = 0;
   fields = {};
-  request = {.conn_id = conn_id, .arrival = at};
+  request = {.conn_id = conn_id, .arrival = at, .protocol = &http1()};
   return true;
 }
 
@@ -183,6 +184,8 @@ void Http1RequestFramer::Impl::request_line(std::string_view line) {
   state = State::kFraming;
   trying = false;
   stage = Stage::kFields;
+  request.endpoint = http_endpoint(method, target);
+  request.write = !(method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "TRACE");
   request.head = method == "HEAD";
   request.close = minor == 0;  // until a keep-alive says otherwise
   if (method == "CONNECT") give_up(State::kUpgraded);
@@ -251,17 +254,16 @@ void Http1RequestFramer::Impl::forget_message() {
   std::string().swap(message);
 }
 
-Http1RequestFramer::Http1RequestFramer(std::uint64_t conn_id, bool joined, Http1Limits limits)
+Http1RequestFramer::Http1RequestFramer(std::uint64_t conn_id, bool joined, const Limits& limits)
     : impl_(std::make_unique<Impl>(conn_id, joined, limits)) {}
 Http1RequestFramer::~Http1RequestFramer() = default;
-Http1RequestFramer::Http1RequestFramer(Http1RequestFramer&&) noexcept = default;
 
 void Http1RequestFramer::feed(std::span<const std::byte> data, MonoTime at, bool after_send,
                               std::vector<Request>& out) {
   impl_->feed({reinterpret_cast<const char*>(data.data()), data.size()}, at, after_send, out);
 }
 
-Http1RequestFramer::State Http1RequestFramer::state() const {
+RequestFramer::State Http1RequestFramer::state() const {
   return impl_->state;
 }
 

@@ -2,46 +2,28 @@
 // HTTP/1.1 message framing (RFC 9112): where one message ends and the next begins. Incremental, bounded, and strict:
 // what it cannot frame with certainty it refuses. Pure.
 
-#include <cstddef>
-#include <cstdint>
 #include <memory>
-#include <optional>
-#include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
-#include "agent/protocol/http1_fields.h"
-#include "agent/protocol/request.h"
+#include "agent/protocol/http1/fields.h"
+#include "agent/protocol/protocol.h"
 
 namespace gnomon::protocol {
 
-struct Http1Limits {
-  std::size_t header_bytes = 64u << 10;
-  std::size_t message_bytes =
-      8u << 20;  // header and body; a longer request is counted as oversized and the stream given up
-};
+// Detected, framed, classed and replayed; GET, HEAD, OPTIONS and TRACE are the requests that do not write.
+const Protocol& http1();
 
-// Requests of one connection. Feed it the stream; it returns each request once, when it is whole.
-class Http1RequestFramer {
+// Requests of one connection. CONNECT and Upgrade end it: what follows is another protocol.
+class Http1RequestFramer final : public RequestFramer {
  public:
-  enum class State {
-    kFraming,
-    kJoining,     // started in the middle: waits for bytes after a send that begin a well-formed request
-    kUnparsable,  // not HTTP/1.1, or ambiguous (RFC 9112 §6.3: both lengths, bad chunk size, …): nothing more will come
-    kOversized,
-    kUpgraded,  // CONNECT or Upgrade: what follows is another protocol
-  };
-  Http1RequestFramer(std::uint64_t conn_id, bool joined, Http1Limits limits = {});
+  Http1RequestFramer(std::uint64_t conn_id, bool joined, const Limits& limits = {});
+  ~Http1RequestFramer() override;
 
-  // Appends whole requests to `out`. `after_send`: the service sent something since the last call.
-  void feed(std::span<const std::byte> data, MonoTime at, bool after_send, std::vector<Request>& out);
-  State state() const;
-  // Bytes of a request not yet whole: if the stream ends now, it is truncated.
-  bool mid_message() const;
-  std::size_t held_bytes() const;  // memory that the request not yet whole takes
-  ~Http1RequestFramer();
-  Http1RequestFramer(Http1RequestFramer&&) noexcept;
+  void feed(std::span<const std::byte> data, MonoTime at, bool after_send, std::vector<Request>& out) override;
+  State state() const override;
+  bool mid_message() const override;
+  std::size_t held_bytes() const override;
 
  private:
   struct Impl;
@@ -60,6 +42,7 @@ class Http1ResponseFramer {
   // The peer closed: kDone if the response is delimited by that, else kBroken.
   Progress finish();
   int status() const { return status_; }           // 0 until the status line is read
+  std::uint64_t body_bytes() const { return body_bytes_; }
   bool keep_alive() const { return keep_alive_; }  // may the connection carry another request
 
  private:
@@ -72,7 +55,7 @@ class Http1ResponseFramer {
   Stage stage_ = Stage::kDone;
   bool head_ = false, keep_alive_ = true, old_version_ = false;
   int status_ = 0;
-  std::uint64_t remaining_ = 0;
+  std::uint64_t remaining_ = 0, body_bytes_ = 0;
   Http1Fields fields_;
   std::size_t line_bytes_ = 0;
   std::string line_;         // a line that came in pieces

@@ -1,0 +1,49 @@
+#pragma once
+// The client's side of one connection to a shadow, apart from its socket: what to send, and what the answers are.
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "agent/protocol/request.h"
+
+namespace gnomon::protocol {
+
+// What the service said to one request.
+struct Answer {
+  std::uint64_t tag = 0;     // given with the request
+  std::uint32_t status = 0;  // the protocol's own code (HTTP, gRPC); 0 where there is none
+  bool error = false;        // the service failed: 5xx, a gRPC status of the server's, an error reply
+  std::uint64_t size = 0;    // bytes of the response's body
+};
+
+struct ClientSettings {
+  std::string password;  // for a service that authenticates by challenge (PostgreSQL)
+};
+
+// Calls are in the order of the connection's life. Bytes to be sent are appended to `out`, whether or not the
+// connection is established yet.
+class Client {
+ public:
+  virtual ~Client() = default;
+  // Before the first request, which may bring a prelude.
+  virtual void start(const Request& first, std::string& out);
+  // How many requests may be unanswered at once.
+  virtual std::size_t concurrency() const = 0;
+  // Whether the connection can take another request, once fewer than concurrency() are unanswered.
+  virtual bool reusable() const = 0;
+  // Still exchanging what comes before the first request, which is held back.
+  virtual bool handshaking() const { return false; }
+  virtual void send(const Request& request, std::uint64_t tag, std::string& out) = 0;
+  // Takes bytes from the service. False: they are not understood, or come unasked; the connection is of no more use.
+  virtual bool receive(std::span<const std::byte> data, std::vector<Answer>& answers, std::string& out) = 0;
+  // The service has closed: appends the answer that is delimited by it, if there is one.
+  virtual void finish(std::vector<Answer>& answers);
+};
+
+inline void Client::start(const Request&, std::string&) {}
+inline void Client::finish(std::vector<Answer>&) {}
+
+}  // namespace gnomon::protocol
