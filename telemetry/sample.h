@@ -24,8 +24,8 @@ struct TapCounters {
 // timed_out + shed + cancelled + injected errors (Sample::injected_errors) + still scheduled or in flight. Of these
 // errors are error_answers (answered), refused, reset, timed_out, shed and the injected ones.
 struct ReplayCounters {
-  std::uint64_t offered = 0, copies = 0, answered = 0, error_answers = 0, refused = 0, reset = 0, timed_out = 0, shed = 0,
-                cancelled = 0, late = 0;
+  std::uint64_t offered = 0, copies = 0, answered = 0, error_answers = 0, refused = 0, reset = 0, timed_out = 0,
+                shed = 0, cancelled = 0, late = 0;
   ReplayCounters& operator+=(const ReplayCounters& other);
   friend bool operator==(const ReplayCounters&, const ReplayCounters&) = default;
 };

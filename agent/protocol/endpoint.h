@@ -7,8 +7,9 @@
 
 namespace gnomon::protocol {
 
-// "GET" and "/users/4711/orders?page=2" make "GET /users/{}/orders": the query is left out, a segment that looks like an
-// identifier (has a digit, or more than 32 characters) becomes {}, and of more than five segments the rest becomes "…".
+// "GET" and "/users/4711/orders?page=2" make "GET /users/{}/orders": the query is left out, a segment that looks like
+// an identifier (has a digit, or more than 32 characters) becomes {}, and of more than five segments the rest becomes
+// "…".
 std::string http_endpoint(std::string_view method, std::string_view target);
 
 // FNV-1a, 64 bits, with a final mix: the same on every node and in every release.

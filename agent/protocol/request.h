@@ -13,7 +13,7 @@ class Protocol;
 
 struct Request {
   std::uint64_t conn_id = 0;
-  MonoTime arrival{};                 // when the kernel had queued its first byte for production
+  MonoTime arrival{};                  // when the kernel had queued its first byte for production
   const Protocol* protocol = nullptr;  // whose client speaks it to a shadow
   // The unit in its protocol's form (HTTP/1.1, Redis, …: exactly as received); shared by its replays.
   std::shared_ptr<const std::string> bytes;
@@ -25,8 +25,8 @@ struct Request {
   bool write = false;         // may change the service's state: replayed only where the descriptor says so
   // False: counted and never replayed, whatever is allowed: it blocks, subscribes, or ends what it is said to.
   bool replayable = true;
-  bool head = false;          // HEAD: the response has no body
-  bool close = false;         // the client asked for the connection to be closed after it
+  bool head = false;   // HEAD: the response has no body
+  bool close = false;  // the client asked for the connection to be closed after it
 };
 
 }  // namespace gnomon::protocol

@@ -66,7 +66,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::size_t written_ = 0;
   std::size_t unanswered_ = 0;
   bool connected_ = false;
-  bool writing_ = false;    // waits for room in the socket
+  bool writing_ = false;  // waits for room in the socket
   bool cut_ = false;
   bool answering_ = false;  // bytes have come since it was last idle
   bool used_ = false;       // a response was read from it before

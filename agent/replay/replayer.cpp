@@ -8,9 +8,9 @@
 #include <unordered_map>
 #include <utility>
 
+#include "agent/protocol/protocol.h"
 #include "agent/replay/connection.h"
 #include "agent/replay/ledger.h"
-#include "agent/protocol/protocol.h"
 #include "agent/replay/schedule.h"
 #include "boost/asio/io_context.hpp"
 #include "boost/asio/steady_timer.hpp"
@@ -53,7 +53,7 @@ struct Exchange {
   Ledger::AccountPtr account;
   noise::Draw noise;
   bool retried = false;
-  WirePtr wire;            // null: its connection closed while the response was held
+  WirePtr wire;             // null: its connection closed while the response was held
   protocol::Answer answer;  // while that is held
   std::optional<std::multimap<MonoTime, Exchange*>::iterator> held;
   std::list<Exchange>::iterator self;

@@ -47,15 +47,15 @@ struct Reading {
   bool settled = false;
   telemetry::Histogram response_time;  // due time to response complete, noise included; errors are not in it
   std::uint64_t replayed = 0;          // copies that became due, or were shed before
-  // Of these: error_answers + refused + reset + timed_out + shed + injected_errors. An injected error is in no counter but
-  // its own.
+  // Of these: error_answers + refused + reset + timed_out + shed + injected_errors. An injected error is in no counter
+  // but its own.
   std::uint64_t errors = 0, injected_errors = 0;
   telemetry::ReplayCounters counters;
 };
 
 // All calls on the thread that runs `io`, which must outlive it. Each captured connection and copy number is a lane
-// with a connection of its own, kept alive and closed as the client did; a request due while its lane's connections have
-// as many unanswered as their protocol allows goes out on a further one (open loop).
+// with a connection of its own, kept alive and closed as the client did; a request due while its lane's connections
+// have as many unanswered as their protocol allows goes out on a further one (open loop).
 class Replayer {
  public:
   Replayer(boost::asio::io_context& io, Target target, Limits limits, std::uint64_t seed);

@@ -183,9 +183,9 @@ absl::Status Session::Impl::watch_production() {
   const CapturePolicy policy{.replay_writes = plan.service.replay_writes};
   {
     const std::lock_guard lock(tap_mutex);
-    capture =
-        std::make_unique<Capture>(policy, [this](std::vector<protocol::Request> requests) { load->offer(std::move(requests)); },
-                                  [this](std::uint64_t conn_id) { load->end_connection(conn_id); });
+    capture = std::make_unique<Capture>(
+        policy, [this](std::vector<protocol::Request> requests) { load->offer(std::move(requests)); },
+        [this](std::uint64_t conn_id) { load->end_connection(conn_id); });
     tapped_slot = production_slot;
   }
   for (const discovery::ListenSocket& listener : instance.listeners) {

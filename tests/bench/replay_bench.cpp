@@ -149,7 +149,10 @@ Result measure(std::uint16_t port, int rate) {
   while (offered < total || replayer.in_flight() + replayer.scheduled() > 0) {
     const auto now = Clock::now();
     for (; offered < total && begin + gap * offered <= now; ++offered)
-      replayer.offer({.conn_id = offered % kConnections, .arrival = begin + gap * offered, .protocol = &protocol::http1(), .bytes = bytes});
+      replayer.offer({.conn_id = offered % kConnections,
+                      .arrival = begin + gap * offered,
+                      .protocol = &protocol::http1(),
+                      .bytes = bytes});
     timer.expires_after(std::chrono::milliseconds(1));
     bool woke = false;
     timer.async_wait([&woke](const boost::system::error_code&) { woke = true; });

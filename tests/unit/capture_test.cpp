@@ -21,7 +21,8 @@ class CaptureTest : public testing::Test {
 
   std::vector<std::string> requests;
   std::vector<std::uint64_t> ended;
-  Capture capture{{.replay_writes = {"*"}}, [this](std::vector<protocol::Request> batch) {
+  Capture capture{{.replay_writes = {"*"}},
+                  [this](std::vector<protocol::Request> batch) {
                     for (const protocol::Request& request : batch) requests.push_back(*request.bytes);
                   },
                   [this](std::uint64_t conn_id) { ended.push_back(conn_id); }};

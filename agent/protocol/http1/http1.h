@@ -41,7 +41,7 @@ class Http1ResponseFramer {
   Progress feed(std::span<const std::byte> data, std::size_t* used);
   // The peer closed: kDone if the response is delimited by that, else kBroken.
   Progress finish();
-  int status() const { return status_; }           // 0 until the status line is read
+  int status() const { return status_; }  // 0 until the status line is read
   std::uint64_t body_bytes() const { return body_bytes_; }
   bool keep_alive() const { return keep_alive_; }  // may the connection carry another request
 
