@@ -64,6 +64,7 @@ void Capture::hand_over(std::vector<protocol::Request> requests) {
 }
 
 bool Capture::is_replayed(const protocol::Request& request) const {
+  if (!request.replayable) return false;
   return !request.write || all_writes_ || std::ranges::count(policy_.replay_writes, request.endpoint) > 0;
 }
 
