@@ -24,7 +24,7 @@ const std::string kPrograms = "/usr/lib/postgresql/15/bin/";
 
 std::string output_of(const std::string& command) {
   std::string output;
-  FILE* const pipe = popen((command + " 2>&1").c_str(), "r");
+  FILE* const pipe = popen(("{ " + command + "\n} 2>&1").c_str(), "r");
   if (pipe == nullptr) return output;
   std::array<char, 4096> buffer{};
   while (const std::size_t size = fread(buffer.data(), 1, buffer.size(), pipe)) output.append(buffer.data(), size);
