@@ -8,6 +8,9 @@
 namespace gnomon::session {
 namespace {
 
+// Fourteen bytes of a TLS client's first message: none of the protocols.
+const std::string kTls("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\x5a\x5a\x5a", 14);
+
 // Feeds a Capture as the ring would, and keeps what comes out.
 class CaptureTest : public testing::Test {
  protected:
@@ -67,7 +70,7 @@ TEST_F(CaptureTest, ResumesAfterAHoleWithTheNextRequestAndCountsTheLostOne) {
 
 TEST_F(CaptureTest, AStreamThatWasGivenUpStaysSoBehindAHole) {
   open(1, 0);
-  data(1, 0, "*1\r\n$4\r\nPING\r\n");
+  data(1, 0, kTls);
   data(1, 20, kGet, TAP_HOLE | TAP_AFTER_SEND);
   EXPECT_TRUE(requests.empty());
   EXPECT_EQ(capture.counters().unparsable_streams, 1u);
@@ -81,10 +84,10 @@ TEST_F(CaptureTest, DoesNotHandOnARequestCutOffByTheClient) {
   EXPECT_EQ(capture.counters().truncated_requests, 1u);
 }
 
-TEST_F(CaptureTest, CountsAStreamThatIsNotHttpOnceAndIgnoresTheRest) {
+TEST_F(CaptureTest, CountsAStreamOfNoKnownProtocolOnceAndIgnoresTheRest) {
   open(1, 0);
-  data(1, 0, "*1\r\n$4\r\nPING\r\n");
-  data(1, 14, "*1\r\n$4\r\nPING\r\n");
+  data(1, 0, kTls);
+  data(1, 14, kTls);
   EXPECT_TRUE(requests.empty());
   EXPECT_EQ(capture.counters().unparsable_streams, 1u);
   EXPECT_EQ(ended, std::vector<std::uint64_t>{1});

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cctype>
 #include <limits>
 
 #include "agent/protocol/endpoint.h"
@@ -27,10 +28,11 @@ class Redis final : public Protocol {
   // An array of bulk strings; or a line that is a known command, of which not all is a line of memcached's, HTTP's, ….
   Match match(std::string_view first) const override {
     if (first.empty()) return Match::kMaybe;
+    const bool array = first.front() == '*';
+    if (!array && std::isalpha(static_cast<unsigned char>(first.front())) == 0) return Match::kNo;
     CommandParser parser(std::numeric_limits<std::size_t>::max() / 2);
     const auto progress = parser.advance(first);
     if (progress == CommandParser::Progress::kMalformed) return Match::kNo;
-    const bool array = first.front() == '*';
     if (array && parser.arguments() > 0) return Match::kYes;
     if (progress == CommandParser::Progress::kMore) {
       const auto bulk = first.find("\r\n$");  // a count, a length and the first byte of a name
