@@ -57,8 +57,8 @@ class Payload(ThreeProgramsCase):
         marker = b"marker-" + secrets.token_hex(16).encode()
         production = self.start(PythonRecorder, cgroup=(500, 128 << 20))
         report = self.directory.file("report.html")
-        running = self.start_try("--port", "8080", "--pid", str(production.process.pid), "--fraction", "100%", "--for", "15s",
-                                 "--report", report)
+        running = self.start_try("--port", "8080", "--pid", str(production.process.pid), "--fraction", "100%",
+                                 "--replay-writes", "*", "--for", "15s", "--report", report)
         with production.connect() as connection:
             def posts_until_done():
                 self.post(production, connection, marker)

@@ -57,6 +57,7 @@ discovery:
   pid: {production.process.pid}
 shadow:
   sampled_fraction: 100%
+  replay_writes: ["*"]
 """)
         profile = self.profile(["simulated_peak_load_2x"], cpu="0.5x production", memory="1x production")
         applied = self.gnomon("apply", "-f", service, "-f", profile, "--for", duration, *more)

@@ -109,5 +109,25 @@ TEST_F(CaptureTest, KeepsConnectionsApart) {
   EXPECT_EQ(requests, (std::vector<std::string>{kGet, kPost}));
 }
 
+TEST(CapturePolicy, WithholdsWhatMayWriteUnlessItsClassOfEndpointIsListed) {
+  const std::string posts =
+      "POST /orders/1 HTTP/1.1\r\nContent-Length: 0\r\n\r\nPOST /users HTTP/1.1\r\nContent-Length: 0\r\n\r\n";
+  std::vector<std::string> endpoints;
+  Capture capture(
+      {.replay_writes = {"POST /orders/{}"}},
+      [&](std::vector<protocol::Request> batch) {
+        for (const protocol::Request& request : batch) endpoints.push_back(request.endpoint);
+      },
+      [](std::uint64_t) {});
+  tap_record header{.conn_id = 1, .type = TAP_OPEN};
+  capture.record(header, {});
+  header.type = TAP_DATA;
+  header.len = static_cast<std::uint32_t>(posts.size());
+  capture.record(header, std::as_bytes(std::span(posts)));
+  EXPECT_EQ(endpoints, std::vector<std::string>{"POST /orders/{}"});
+  EXPECT_EQ(capture.counters().requests, 2u);
+  EXPECT_EQ(capture.counters().withheld_writes, 1u);
+}
+
 }  // namespace
 }  // namespace gnomon::session
