@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <string>
 
 #include "agent/protocol/protocol.h"
@@ -77,12 +76,6 @@ class DetectingFramer final : public RequestFramer {
 
 std::unique_ptr<RequestFramer> detecting_framer(std::uint64_t conn_id, bool joined, const Limits& limits) {
   return std::make_unique<DetectingFramer>(conn_id, joined, limits);
-}
-
-const Protocol* find_protocol(std::string_view name) {
-  const auto all = protocols();
-  const auto found = std::find_if(all.begin(), all.end(), [&](const Protocol* p) { return p->name() == name; });
-  return found == all.end() ? nullptr : *found;
 }
 
 }  // namespace gnomon::protocol

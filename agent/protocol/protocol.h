@@ -32,9 +32,8 @@ inline std::optional<std::uint64_t> Protocol::key(const Request&, std::string_vi
   return std::nullopt;
 }
 
-// All protocols, in the order in which they are asked for a match. Raw TCP matches nothing: it must be named.
+// All protocols, in the order in which they are asked for a match.
 std::span<const Protocol* const> protocols();
-const Protocol* find_protocol(std::string_view name);  // null: none of that name
 
 // A framer that finds out by the first bytes which protocol the connection speaks. With none it is kUnparsable.
 std::unique_ptr<RequestFramer> detecting_framer(std::uint64_t conn_id, bool joined, const Limits& limits);

@@ -31,14 +31,9 @@ telemetry::TapCounters Capture::counters() const {
   return counters;
 }
 
-std::unique_ptr<protocol::RequestFramer> Capture::make_framer(std::uint64_t conn_id, bool joined) const {
-  return policy_.protocol != nullptr ? policy_.protocol->framer(conn_id, joined, policy_.limits)
-                                     : protocol::detecting_framer(conn_id, joined, policy_.limits);
-}
-
 void Capture::open(std::uint64_t conn_id, MonoTime, bool joined) {
   if (const auto former = framers_.find(conn_id); former != framers_.end()) forget(former);
-  framers_.emplace(conn_id, make_framer(conn_id, joined));
+  framers_.emplace(conn_id, protocol::detecting_framer(conn_id, joined, policy_.limits));
 }
 
 void Capture::bytes(std::uint64_t conn_id, MonoTime at, std::span<const std::byte> data, bool after_send) {
@@ -87,7 +82,7 @@ void Capture::hole(std::uint64_t conn_id, MonoTime) {
   if (found == framers_.end()) return;
   if (found->second->mid_message()) ++counters_.truncated_requests;
   forget(found);
-  framers_.emplace(conn_id, make_framer(conn_id, /*joined=*/true));
+  framers_.emplace(conn_id, protocol::detecting_framer(conn_id, /*joined=*/true, policy_.limits));
 }
 
 void Capture::close(std::uint64_t conn_id, MonoTime, tap::StreamEnd) {

@@ -14,7 +14,6 @@
 namespace gnomon::session {
 
 struct CapturePolicy {
-  const protocol::Protocol* protocol = nullptr;  // null: found out by each connection's first bytes
   protocol::Limits limits;
   // Classes of endpoint whose requests are replayed although they may write ("POST /login"); "*": all.
   std::vector<std::string> replay_writes;
@@ -40,7 +39,6 @@ class Capture final : public tap::StreamSink {
   void close(std::uint64_t conn_id, MonoTime at, tap::StreamEnd end) override;
 
   using Framers = std::unordered_map<std::uint64_t, std::unique_ptr<protocol::RequestFramer>>;
-  std::unique_ptr<protocol::RequestFramer> make_framer(std::uint64_t conn_id, bool joined) const;
   void hand_over(std::vector<protocol::Request> requests);
   bool is_replayed(const protocol::Request& request) const;
   void count_given_up(protocol::RequestFramer::State state);

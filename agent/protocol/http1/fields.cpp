@@ -1,5 +1,6 @@
 #include "agent/protocol/http1/fields.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 
@@ -16,19 +17,8 @@ constexpr std::array<bool, 256> make_token_table() {
 }
 constexpr std::array<bool, 256> kToken = make_token_table();
 
-bool equals_ignoring_case(std::string_view text, std::string_view lower) {
-  if (text.size() != lower.size()) return false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if ((c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c) != lower[i]) return false;
-  }
-  return true;
-}
-
-std::string_view trim(std::string_view text) {
-  const auto first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
 // Calls `take` with each element of a comma-separated list, trimmed; stops and returns false when it does.
@@ -36,7 +26,7 @@ template <class Take>
 bool each_element(std::string_view list, Take take) {
   while (true) {
     const auto comma = list.find(',');
-    if (!take(trim(list.substr(0, comma)))) return false;
+    if (!take(trim_blanks(list.substr(0, comma)))) return false;
     if (comma == std::string_view::npos) return true;
     list.remove_prefix(comma + 1);
   }
@@ -52,6 +42,16 @@ std::optional<std::uint64_t> parse_number(std::string_view text, int base) {
 
 }  // namespace
 
+bool equals_ignoring_case(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return lower(x) == lower(y); });
+}
+
+std::string_view trim_blanks(std::string_view text) {
+  const auto first = text.find_first_not_of(" \t");
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
 bool is_http1_token(std::string_view text) {
   for (char c : text)
     if (!kToken[static_cast<unsigned char>(c)]) return false;
@@ -61,7 +61,7 @@ bool is_http1_token(std::string_view text) {
 bool Http1Fields::add(std::string_view line) {
   const auto colon = line.find(':');
   if (colon == std::string_view::npos || !is_http1_token(line.substr(0, colon))) return false;
-  const std::string_view name = line.substr(0, colon), value = trim(line.substr(colon + 1));
+  const std::string_view name = line.substr(0, colon), value = trim_blanks(line.substr(colon + 1));
   if (value.find('\0') != std::string_view::npos || value.find('\r') != std::string_view::npos) return false;
   switch (name.size()) {
     case 7:

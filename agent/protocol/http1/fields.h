@@ -18,6 +18,12 @@ struct Http1Fields {
   bool add(std::string_view line);
 };
 
+// As field names compare: in ASCII, whatever the locale.
+bool equals_ignoring_case(std::string_view a, std::string_view b);
+
+// Without the spaces and tabs around it.
+std::string_view trim_blanks(std::string_view text);
+
 // RFC 9110 token: a method or field name.
 bool is_http1_token(std::string_view text);
 

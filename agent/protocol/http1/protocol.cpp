@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cctype>
 #include <utility>
 
 #include "agent/protocol/endpoint.h"
@@ -9,17 +8,6 @@ namespace gnomon::protocol {
 namespace {
 
 constexpr std::size_t kLongestMethod = 32;
-
-bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
-}
-
-std::string_view trimmed(std::string_view text) {
-  const auto first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t") + 1 - first);
-}
 
 // One request after the other, each answered before the next is sent.
 class Http1Client final : public Client {
@@ -99,8 +87,8 @@ class Http1 final : public Protocol {
       const std::string_view line = rest.substr(0, rest.find('\r'));
       if (line.empty()) break;
       const auto colon = line.find(':');
-      if (colon != std::string_view::npos && equal_ignoring_case(line.substr(0, colon), wanted))
-        return stable_hash(trimmed(line.substr(colon + 1)));
+      if (colon != std::string_view::npos && equals_ignoring_case(line.substr(0, colon), wanted))
+        return stable_hash(trim_blanks(line.substr(colon + 1)));
       rest.remove_prefix(std::min(rest.size(), rest.find('\n')));
     }
     return std::nullopt;
