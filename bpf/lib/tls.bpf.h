@@ -74,8 +74,9 @@ static __always_inline void tls_emit(struct tls_cut *cut, __u64 n, const __u32 c
 		record = bpf_ringbuf_reserve(&ring, sizeof(*record) + capacity, 0);
 	if (!record) {
 		count(mark, PROBE_RING_FULL, 1);
-		count(mark, PROBE_RING_FULL_BYTES, cut->left);
-		goto broken;
+		lose(mark, PROBE_RING_FULL_BYTES, cut->left);
+		cut->left = 0;
+		return;
 	}
 	/* Both bounds on the very register that is passed: see emit_data(). */
 	asm volatile("" : "+r"(n));
@@ -86,11 +87,17 @@ static __always_inline void tls_emit(struct tls_cut *cut, __u64 n, const __u32 c
 		n = 1;
 	if (bpf_probe_read_user(record + 1, n, (const void *)cut->from)) {
 		bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);
-		count(mark, PROBE_UNREADABLE, cut->left);
-		goto broken;
+		lose(mark, PROBE_UNREADABLE, cut->left);
+		cut->left = 0;
+		return;
 	}
 	fill_header(record, mark, TAP_DATA, cut->stream->ts_ns);
-	record->flags = TAP_PLAINTEXT | (mark->sends ? TAP_AFTER_SEND : 0);
+	record->flags = TAP_PLAINTEXT;
+	if (mark->sends)
+		record->flags |= TAP_AFTER_SEND;
+	if (mark->flags & SOCKET_BROKEN)
+		record->flags |= TAP_HOLE;
+	mark->flags &= ~SOCKET_BROKEN;
 	record->len = n;
 	bpf_ringbuf_submit(record, wake_flag());
 	count(mark, PROBE_RECORDS, 1);
@@ -98,11 +105,6 @@ static __always_inline void tls_emit(struct tls_cut *cut, __u64 n, const __u32 c
 	mark->next_seq += n;
 	cut->from += n;
 	cut->left -= n;
-	return;
-broken:
-	mark->flags |= SOCKET_BROKEN;
-	mark->next_seq += cut->left;
-	cut->left = 0;
 }
 
 static long tls_next_chunk(__u64 index, struct tls_cut *cut)
@@ -131,9 +133,9 @@ static __always_inline void tls_plaintext(__u64 ssl, __u64 buffer, __u32 len)
 		return;
 	}
 	count(&stream->mark, PROBE_BYTES, len);
-	if (stream->mark.flags & SOCKET_BROKEN) {
-		count(&stream->mark, PROBE_SKIPPED_BYTES, len);
-		stream->mark.next_seq += len;
+	if (stream->severed ||
+	    (stream->mark.flags & (SOCKET_BROKEN | SOCKET_UNTOLD) && !tap_resume(&stream->mark))) {
+		lose(&stream->mark, PROBE_SKIPPED_BYTES, len);
 		return;
 	}
 	cut.stream = stream;

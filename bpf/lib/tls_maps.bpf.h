@@ -29,7 +29,7 @@ struct tls_stream {
 	struct tls_session session; /* that it was matched to last; ssl 0: to none yet */
 	__u64 ts_ns; /* when the kernel had queued the bytes received last */
 	__u32 forgotten; /* the SSL object was freed, or one reference to it */
-	__u32 pad;
+	__u32 severed; /* what it decrypts can no longer be followed: nothing more is copied */
 };
 
 PROBE_MAP struct {

@@ -4,13 +4,18 @@
  * taken anywhere else leave a hole behind the socket's position, which the next read inside, or the close, finds. */
 #include "lib/tls_maps.bpf.h"
 
-/* An unknown number of plaintext bytes will not be in any record: one number is left out, so that the records have a gap. */
+/* An unknown number of plaintext bytes, it is not known from where on, will not be in any record, nor will what follows:
+ * one number is left out, so that the stream has a gap at its end. */
 static __always_inline void tls_hole(struct tls_stream *stream)
 {
 	struct probe_socket *mark = &stream->mark;
 
+	if (stream->severed)
+		return;
+	stream->severed = 1;
 	if (mark->flags & SOCKET_BROKEN)
 		return;
+	count(mark, PROBE_HOLES, 1);
 	mark->flags |= SOCKET_BROKEN;
 	mark->next_seq++;
 }
