@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "agent/probe/kernel_log.h"
+#include "agent/probe/programs.h"
 #include "agent/probe/tls_probe.h"
 #include "bpf/probe.skel.h"
 #include "common/status.h"
@@ -22,56 +23,17 @@
 namespace gnomon::probe {
 namespace {
 
-constexpr char kBtf[] = "/sys/kernel/btf/vmlinux";
 constexpr Nanos kPollInterval = std::chrono::milliseconds(5);  // how often an idle reader looks: see PROBE_WAKE_BYTES
-
-struct SkeletonDeleter {
-  void operator()(probe_bpf* skeleton) const { probe_bpf::destroy(skeleton); }
-};
-using SkeletonPtr = std::unique_ptr<probe_bpf, SkeletonDeleter>;
 
 struct RingDeleter {
   void operator()(ring_buffer* ring) const { ring_buffer__free(ring); }
 };
 using RingPtr = std::unique_ptr<ring_buffer, RingDeleter>;
 
-// Where the kernel reports that a watched socket sends.
-enum class SendHook { kSendmsgLocked, kSendLength };
-
-absl::Status load_error(int error, const KernelLog& log) {
-  if (error == EPERM) {  // EACCES would be the verifier's
-    return absl::PermissionDeniedError(fmt::format(
-        "probe: the kernel refused to load BPF programs (errno {}); run as root, or with CAP_BPF and CAP_PERFMON; "
-        "libbpf: {}",
-        error, log.tail()));
-  }
-  return absl::FailedPreconditionError(fmt::format(
-      "probe: loading failed (errno {}); Linux 6.12 or newer is needed, see docs/kernel-support.md; libbpf: {}", error,
-      log.tail()));
-}
-
-// Opens and loads the skeleton with one of the send hooks. On failure returns null and sets `*error` to the errno
-// value.
-SkeletonPtr load_skeleton(const Options& options, SendHook hook, int* error) {
-  SkeletonPtr skeleton(probe_bpf::open());
-  if (!skeleton) {
-    *error = errno;
-    return nullptr;
-  }
-  bpf_program__set_autoload(skeleton->progs.lat_send, hook == SendHook::kSendmsgLocked);
-  bpf_program__set_autoload(skeleton->progs.lat_sent, hook == SendHook::kSendLength);
-  const auto ring_bytes = static_cast<std::uint32_t>(options.ring.value);
-  skeleton->rodata->ring_bytes = ring_bytes;
-  skeleton->rodata->wake_bytes = std::min<std::uint32_t>(PROBE_WAKE_BYTES, ring_bytes / 4);
-  int result = bpf_map__set_max_entries(skeleton->maps.ring, ring_bytes);
-  if (result == 0) result = probe_bpf::load(skeleton.get());
-  if (result == 0) result = probe_bpf::attach(skeleton.get());
-  if (result != 0) {
-    *error = -result;
-    return nullptr;
-  }
-  return skeleton;
-}
+struct LinkDeleter {
+  void operator()(bpf_link* link) const { bpf_link__destroy(link); }
+};
+using LinkPtr = std::unique_ptr<bpf_link, LinkDeleter>;
 
 absl::Status check_options(const Options& options) {
   const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
@@ -106,12 +68,13 @@ absl::Status check_socket(int fd, bool listener) {
 
 class KernelProbe final : public Probe {
  public:
-  explicit KernelProbe(SkeletonPtr skeleton) : skeleton_(std::move(skeleton)), cpus_(libbpf_num_possible_cpus()) {}
+  KernelProbe(Choice choice, SkeletonPtr skeleton)
+      : choice_(std::move(choice)), skeleton_(std::move(skeleton)), cpus_(libbpf_num_possible_cpus()) {}
 
-  absl::Status open_ring() {
-    ring_.reset(ring_buffer__new(bpf_map__fd(skeleton_->maps.ring), &KernelProbe::on_record, this, nullptr));
-    return ring_ ? absl::OkStatus() : errno_status("probe: cannot map the ring buffer");
-  }
+  // Attaches the programs and opens the ring.
+  absl::Status start();
+
+  const Capabilities& tried() const override { return choice_.tried; }
 
   absl::StatusOr<Slot> take_slot() override;
   void release_slot(Slot slot) override;
@@ -129,13 +92,16 @@ class KernelProbe final : public Probe {
     probe_histogram histogram{};
   };
 
+  absl::StatusOr<LinkPtr> attach(const char* program);
   static int on_record(void* context, void* data, std::size_t size) noexcept;
   absl::Status check_taken(Slot slot) const;
   absl::Status write_control(Slot slot, const probe_control& control);
   absl::Status mark(int fd, Slot slot, std::uint16_t flags);
   absl::StatusOr<Totals> totals(Slot slot) const;
 
+  const Choice choice_;
   SkeletonPtr skeleton_;
+  std::vector<LinkPtr> links_;
   std::unique_ptr<TlsProbe> tls_;  // null until a slot carries TLS
   RingPtr ring_;
   int cpus_;
@@ -149,6 +115,22 @@ class KernelProbe final : public Probe {
   const RecordSink* sink_ = nullptr;
   std::size_t handed_over_ = 0;
 };
+
+absl::StatusOr<LinkPtr> KernelProbe::attach(const char* program) {
+  const KernelLog log;
+  LinkPtr link(bpf_program__attach(bpf_object__find_program_by_name(skeleton_->obj, program)));
+  if (!link) return errno_status(fmt::format("probe: cannot attach {}; libbpf: {}", program, log.tail()));
+  return link;
+}
+
+absl::Status KernelProbe::start() {
+  for (const char* program : {choice_.begin, choice_.tap, choice_.arrival, choice_.send}) {
+    ASSIGN_OR_RETURN(LinkPtr link, attach(program));
+    links_.push_back(std::move(link));
+  }
+  ring_.reset(ring_buffer__new(bpf_map__fd(skeleton_->maps.ring), &KernelProbe::on_record, this, nullptr));
+  return ring_ ? absl::OkStatus() : errno_status("probe: cannot map the ring buffer");
+}
 
 absl::Status KernelProbe::check_taken(Slot slot) const {
   if (slot < PROBE_SLOTS && generation_[slot] != 0) return absl::OkStatus();
@@ -311,19 +293,16 @@ absl::StatusOr<std::size_t> KernelProbe::poll(const RecordSink& sink, Nanos time
 
 absl::StatusOr<std::unique_ptr<Probe>> Probe::load(const Options& options) {
   RETURN_IF_ERROR(check_options(options));
-  if (::access(kBtf, R_OK) != 0) {
+  RETURN_IF_ERROR(check_btf());
+  ASSIGN_OR_RETURN(Choice choice, choose_programs(options.design));
+  const std::array programs = {choice.begin, choice.tap, choice.arrival, choice.send};
+  Loaded loaded = load_programs(programs, options.ring);
+  if (!loaded.skeleton) {
     return absl::FailedPreconditionError(
-        fmt::format("probe: cannot read {}; Gnomon needs a kernel built with CONFIG_DEBUG_INFO_BTF=y", kBtf));
+        fmt::format("probe: programs that load by themselves do not load together; {}", loaded.reason));
   }
-  KernelLog log;
-  int error = 0;
-  SkeletonPtr skeleton = load_skeleton(options, SendHook::kSendmsgLocked, &error);
-  if (!skeleton && error != EPERM) {
-    skeleton = load_skeleton(options, SendHook::kSendLength, &error);
-  }
-  if (!skeleton) return load_error(error, log);
-  auto probe = std::make_unique<KernelProbe>(std::move(skeleton));
-  RETURN_IF_ERROR(probe->open_ring());
+  auto probe = std::make_unique<KernelProbe>(std::move(choice), std::move(loaded.skeleton));
+  RETURN_IF_ERROR(probe->start());
   return probe;
 }
 

@@ -9,6 +9,7 @@
 #include <span>
 
 #include "absl/status/statusor.h"
+#include "agent/probe/capabilities.h"
 #include "agent/tls/library.h"
 #include "bpf/abi/probe.h"
 #include "common/units.h"
@@ -19,7 +20,8 @@ namespace gnomon::probe {
 using Slot = std::uint32_t;  // below PROBE_SLOTS
 
 struct Options {
-  Bytes ring{16u << 20};  // power of two times the page size
+  Bytes ring{16u << 20};            // power of two times the page size
+  std::optional<TapDesign> design;  // this one or none; not set: the first that the kernel takes
 };
 
 // Cumulative since the slot was taken.
@@ -37,6 +39,9 @@ class Probe {
   // Fails with the remedy when the kernel has no BTF, CAP_BPF is missing, or a program does not load.
   static absl::StatusOr<std::unique_ptr<Probe>> load(const Options& options);
   virtual ~Probe() = default;
+
+  // What was tried to find the programs in use, which are the first that load; find_capabilities() tries all.
+  virtual const Capabilities& tried() const = 0;
 
   // A free slot with all counters at zero, nothing sampled. kResourceExhausted when all are taken.
   virtual absl::StatusOr<Slot> take_slot() = 0;

@@ -31,6 +31,34 @@ TEST(ProbeOptions, ARingThatIsNoPowerOfTwoIsRefused) {
   }
 }
 
+TEST(ProbeCapabilities, SayWhichProgramsLoadAndWhyOthersDoNot) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  const absl::StatusOr<probe::Capabilities> found = probe::find_capabilities();
+  if (absl::IsFailedPrecondition(found.status())) GTEST_SKIP() << std::string(found.status().message());
+  ASSERT_TRUE(found.ok());
+  std::vector<probe::Attempt> all;
+  for (const auto& [design, attempt] : found->tap) all.push_back(attempt);
+  for (const auto* attempts : {&found->begin, &found->arrival, &found->send})
+    all.insert(all.end(), attempts->begin(), attempts->end());
+  for (const probe::Attempt& attempt : all) {
+    std::printf("%s at %s: %s\n", attempt.program.c_str(), attempt.hook.c_str(),
+                attempt.loads ? "loads" : attempt.reason.c_str());
+    EXPECT_NE(attempt.hook, "") << attempt.program;
+    EXPECT_EQ(attempt.reason.empty(), attempt.loads) << attempt.program;
+    EXPECT_EQ(attempt.error == 0, attempt.loads) << attempt.program;
+  }
+}
+
+TEST(ProbeCapabilities, TheProbeTriesNothingBeyondWhatItTakes) {
+  const absl::StatusOr<std::unique_ptr<probe::Probe>> probe = probe::Probe::load({});
+  if (!probe.ok()) GTEST_SKIP() << std::string(probe.status().message());
+  const probe::Capabilities& tried = (*probe)->tried();
+  ASSERT_TRUE(tried.design().has_value());
+  EXPECT_TRUE(tried.tap.back().attempt.loads);
+  for (const auto* attempts : {&tried.begin, &tried.arrival, &tried.send})
+    EXPECT_EQ(probe::first_that_loads(*attempts), &attempts->back());
+}
+
 using ProbeTest = TapTest;
 
 TEST_F(ProbeTest, OnlyTcpSocketsOfTheRightKindAreWatched) {

@@ -16,6 +16,7 @@ class TestClock final : public Clock {
 
 class ScriptedProbe final : public probe::Probe {
  public:
+  const probe::Capabilities& tried() const override { return capabilities; }
   absl::StatusOr<probe::Slot> take_slot() override { return 0; }
   void release_slot(probe::Slot) override {}
   absl::Status watch_listener(int, probe::Slot) override { return absl::OkStatus(); }
@@ -25,6 +26,7 @@ class ScriptedProbe final : public probe::Probe {
   absl::StatusOr<probe::Reading> read(probe::Slot slot) override { return readings[slot]; }
   absl::StatusOr<std::size_t> poll(const probe::RecordSink&, Nanos) override { return 0; }
   std::map<probe::Slot, probe::Reading> readings;
+  probe::Capabilities capabilities;
 };
 
 class ScriptedUsage final : public metrics::UsageReader {

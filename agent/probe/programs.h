@@ -1,0 +1,59 @@
+#pragma once
+// The probe's programs by purpose, and loading some of them.
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "agent/probe/capabilities.h"
+#include "bpf/probe.skel.h"
+#include "common/units.h"
+
+namespace gnomon::probe {
+
+struct SkeletonDeleter {
+  void operator()(probe_bpf* skeleton) const { probe_bpf::destroy(skeleton); }
+};
+using SkeletonPtr = std::unique_ptr<probe_bpf, SkeletonDeleter>;
+
+struct TapProgram {
+  TapDesign design;
+  const char* program;
+};
+
+// In the order of choice.
+inline constexpr std::array kTapPrograms = {TapProgram{TapDesign::kPacketCopy, "tap_copy"}};
+inline constexpr std::array kBeginPrograms = {"tap_state"};
+inline constexpr std::array kArrivalPrograms = {"lat_ready"};
+inline constexpr std::array kSendPrograms = {"lat_send", "lat_sent"};
+
+// Fails, with the remedy, where the kernel has no BTF.
+absl::Status check_btf();
+
+struct Loaded {
+  SkeletonPtr skeleton;  // null on failure, and then
+  int error = 0;         // errno's value
+  std::string reason;    // what libbpf and the kernel said
+};
+
+// Loads the named programs and no other, with a ring of that size (a power of two times the page size).
+Loaded load_programs(std::span<const char* const> programs, Bytes ring);
+
+// Whether `program` loads by itself.
+Attempt try_program(const char* program);
+
+struct Choice {
+  Capabilities tried;  // nothing beyond what was chosen
+  TapDesign design = TapDesign::kPacketCopy;
+  const char *tap = nullptr, *begin = nullptr, *arrival = nullptr, *send = nullptr;
+};
+
+// The best programs that load; with `design`, its tap. Fails with the kernel's reasons: kPermissionDenied if this
+// process may load none, else kFailedPrecondition.
+absl::StatusOr<Choice> choose_programs(std::optional<TapDesign> design);
+
+}  // namespace gnomon::probe
