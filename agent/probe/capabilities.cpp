@@ -42,6 +42,7 @@ absl::StatusOr<Capabilities> find_capabilities() {
   found.begin = try_all(kBeginPrograms);
   found.arrival = try_all(kArrivalPrograms);
   found.send = try_all(kSendPrograms);
+  found.cause = try_all(kCausePrograms);
   return found;
 }
 

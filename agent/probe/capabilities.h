@@ -38,6 +38,7 @@ struct Capabilities {
   std::vector<Attempt> begin;    // begin and end of connections
   std::vector<Attempt> arrival;  // a request is there to be read
   std::vector<Attempt> send;     // the service sends a response
+  std::vector<Attempt> cause;    // how bytes were taken that the tap did not see; the probe does without
 
   std::optional<TapDesign> design() const;  // none: nothing can be captured
 };

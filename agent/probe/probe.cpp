@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
+#include <bitset>
 #include <cmath>
 #include <mutex>
 #include <vector>
@@ -93,6 +94,9 @@ class KernelProbe final : public Probe {
   };
 
   absl::StatusOr<LinkPtr> attach(const char* program);
+  absl::Status need_tap(Slot slot);
+  void drop_needs(Slot slot);
+  void look_for_causes();
   static int on_record(void* context, void* data, std::size_t size) noexcept;
   absl::Status check_taken(Slot slot) const;
   absl::Status write_control(Slot slot, const probe_control& control);
@@ -101,11 +105,14 @@ class KernelProbe final : public Probe {
 
   const Choice choice_;
   SkeletonPtr skeleton_;
-  std::vector<LinkPtr> links_;
+  std::vector<LinkPtr> links_;  // of what is attached all the time
+  LinkPtr tap_link_, cause_link_;
+  // Slots that tap_link_ or cause_link_ is there for.
+  std::bitset<PROBE_SLOTS> need_tap_, need_cause_;
   std::unique_ptr<TlsProbe> tls_;  // null until a slot carries TLS
   RingPtr ring_;
   int cpus_;
-  std::mutex slots_;  // guards what take_slot() and release_slot() change; poll() reads generations alone
+  std::mutex slots_;  // guards links and what take_slot() and release_slot() change; poll() reads generations without
   std::uint32_t last_generation_ = 0;
   // 0: free. Read by the polling thread, to drop what released slots left in the ring.
   std::array<std::atomic<std::uint32_t>, PROBE_SLOTS> generation_{};
@@ -124,12 +131,43 @@ absl::StatusOr<LinkPtr> KernelProbe::attach(const char* program) {
 }
 
 absl::Status KernelProbe::start() {
-  for (const char* program : {choice_.begin, choice_.tap, choice_.arrival, choice_.send}) {
+  for (const char* program : {choice_.begin, choice_.arrival, choice_.send}) {
     ASSIGN_OR_RETURN(LinkPtr link, attach(program));
     links_.push_back(std::move(link));
   }
   ring_.reset(ring_buffer__new(bpf_map__fd(skeleton_->maps.ring), &KernelProbe::on_record, this, nullptr));
   return ring_ ? absl::OkStatus() : errno_status("probe: cannot map the ring buffer");
+}
+
+// Connections of the slot are sampled, or will be. Reads of the whole machine pass the tap: it is there only if one is.
+absl::Status KernelProbe::need_tap(Slot slot) {
+  if (!tap_link_) {
+    ASSIGN_OR_RETURN(tap_link_, attach(choice_.tap));
+  }
+  need_tap_.set(slot);
+  return absl::OkStatus();
+}
+
+void KernelProbe::drop_needs(Slot slot) {
+  need_tap_.reset(slot);
+  need_cause_.reset(slot);
+  if (need_tap_.none()) tap_link_.reset();
+  if (need_cause_.none()) cause_link_.reset();
+}
+
+// From the first bytes on that went past the tap, each read of the machine is asked how it takes bytes.
+void KernelProbe::look_for_causes() {
+  if (choice_.cause == nullptr) return;
+  for (Slot slot = 0; slot < PROBE_SLOTS; ++slot) {
+    std::atomic_ref<std::uint32_t> past_tap(skeleton_->bss->past_tap[slot]);
+    if (past_tap == 0) continue;
+    const std::lock_guard lock(slots_);
+    past_tap = 0;
+    if (need_cause_[slot] || !check_taken(slot).ok()) continue;
+    // Without it the bytes are counted all the same, their cause being unknown.
+    if (!cause_link_) cause_link_ = attach(choice_.cause).value_or(nullptr);
+    need_cause_[slot] = cause_link_ != nullptr;
+  }
 }
 
 absl::Status KernelProbe::check_taken(Slot slot) const {
@@ -166,6 +204,7 @@ void KernelProbe::release_slot(Slot slot) {
   if (!check_taken(slot).ok()) return;
   generation_[slot] = 0;
   baseline_[slot].reset();
+  drop_needs(slot);
   if (tls_) tls_->detach(slot);
   // Cannot fail: the map is an array and the slot one of its elements.
   write_control(slot, {.sample_threshold = 0, .generation = 0, .flags = 0}).IgnoreError();
@@ -175,6 +214,7 @@ absl::Status KernelProbe::mark(int fd, Slot slot, std::uint16_t flags) {
   const std::lock_guard lock(slots_);
   RETURN_IF_ERROR(check_taken(slot));
   RETURN_IF_ERROR(check_socket(fd, (flags & SOCKET_LISTENER) != 0));
+  if ((flags & SOCKET_SAMPLED) != 0) RETURN_IF_ERROR(need_tap(slot));
   const int map = bpf_map__fd(skeleton_->maps.sockets);
   probe_socket value{};
   const bool watched =
@@ -211,6 +251,7 @@ absl::Status KernelProbe::set_sampled_fraction(Slot slot, Fraction fraction) {
   if (!(fraction.value >= 0 && fraction.value <= 1)) {
     return absl::InvalidArgumentError(fmt::format("probe: sampled fraction {}; allowed: from 0 to 1", fraction.value));
   }
+  if (fraction.value > 0) RETURN_IF_ERROR(need_tap(slot));
   probe_control control = control_[slot];
   control.sample_threshold = static_cast<std::uint64_t>(std::llround(std::ldexp(fraction.value, 32)));
   return write_control(slot, control);
@@ -279,6 +320,7 @@ absl::StatusOr<std::size_t> KernelProbe::poll(const RecordSink& sink, Nanos time
   const auto deadline = std::chrono::steady_clock::now() + timeout;
   while (true) {
     // Both return the number of records consumed, stale ones included, or a negative errno value.
+    look_for_causes();
     int result = ring_buffer__consume(ring_.get());
     if (result < 0) return errno_status(-result, "probe: reading the ring failed");
     const Nanos left = deadline - std::chrono::steady_clock::now();
@@ -294,14 +336,8 @@ absl::StatusOr<std::size_t> KernelProbe::poll(const RecordSink& sink, Nanos time
 absl::StatusOr<std::unique_ptr<Probe>> Probe::load(const Options& options) {
   RETURN_IF_ERROR(check_options(options));
   RETURN_IF_ERROR(check_btf());
-  ASSIGN_OR_RETURN(Choice choice, choose_programs(options.design));
-  const std::array programs = {choice.begin, choice.tap, choice.arrival, choice.send};
-  Loaded loaded = load_programs(programs, options.ring);
-  if (!loaded.skeleton) {
-    return absl::FailedPreconditionError(
-        fmt::format("probe: programs that load by themselves do not load together; {}", loaded.reason));
-  }
-  auto probe = std::make_unique<KernelProbe>(std::move(choice), std::move(loaded.skeleton));
+  ASSIGN_OR_RETURN(Chosen chosen, load_best(options.design, options.ring));
+  auto probe = std::make_unique<KernelProbe>(std::move(chosen.choice), std::move(chosen.skeleton));
   RETURN_IF_ERROR(probe->start());
   return probe;
 }

@@ -8,14 +8,22 @@
 #include <cerrno>
 #include <cstring>
 #include <string_view>
+#include <vector>
 
 #include "agent/probe/kernel_log.h"
 #include "bpf/abi/probe.h"
+#include "common/status.h"
 
 namespace gnomon::probe {
 namespace {
 
 constexpr char kBtf[] = "/sys/kernel/btf/vmlinux";
+
+struct Loaded {
+  SkeletonPtr skeleton;  // null on failure, and then
+  int error = 0;         // errno's value
+  std::string reason;    // what libbpf and the kernel said
+};
 
 int load(probe_bpf* skeleton, std::span<const char* const> programs, Bytes ring) {
   bpf_program* program = nullptr;
@@ -30,6 +38,78 @@ int load(probe_bpf* skeleton, std::span<const char* const> programs, Bytes ring)
   if (const int result = bpf_map__set_max_entries(skeleton->maps.ring, bytes); result != 0) return result;
   return probe_bpf::load(skeleton);
 }
+
+// Loads the named programs and no other, with a ring of that size.
+Loaded load_programs(std::span<const char* const> programs, Bytes ring) {
+  const KernelLog log;
+  SkeletonPtr skeleton(probe_bpf::open());
+  const int result = skeleton ? load(skeleton.get(), programs, ring) : -errno;
+  if (result != 0)
+    return {.skeleton = nullptr, .error = -result, .reason = fmt::format("errno {}; libbpf: {}", -result, log.tail())};
+  return {.skeleton = std::move(skeleton), .error = 0, .reason = ""};
+}
+
+// What to try first, as if all of it loaded; no tap if there is none of that design.
+Choice first_choice(std::optional<TapDesign> design) {
+  Choice choice{.tried = {},
+                .design = design.value_or(kTapPrograms.front().design),
+                .tap = nullptr,
+                .begin = kBeginPrograms.front(),
+                .arrival = kArrivalPrograms.front(),
+                .send = kSendPrograms.front(),
+                .cause = kCausePrograms.front()};
+  const auto tap = std::ranges::find(kTapPrograms, choice.design, &TapProgram::design);
+  if (tap != kTapPrograms.end()) choice.tap = tap->program;
+  return choice;
+}
+
+std::vector<const char*> programs_of(const Choice& choice) {
+  std::vector<const char*> programs;
+  for (const char* program : {choice.begin, choice.tap, choice.arrival, choice.send, choice.cause})
+    if (program != nullptr) programs.push_back(program);
+  return programs;
+}
+
+std::string section_of(const probe_bpf& skeleton, const char* program) {
+  const bpf_program* const found = bpf_object__find_program_by_name(skeleton.obj, program);
+  return found != nullptr ? bpf_program__section_name(found) : "";
+}
+
+// Says of all programs of a choice that they load.
+void tell_loaded(Choice& choice, const probe_bpf& skeleton) {
+  const auto loads = [&](const char* program) {
+    return Attempt{.program = program, .hook = section_of(skeleton, program), .loads = true, .error = 0, .reason = ""};
+  };
+  choice.tried = {.tap = {{choice.design, loads(choice.tap)}},
+                  .begin = {loads(choice.begin)},
+                  .arrival = {loads(choice.arrival)},
+                  .send = {loads(choice.send)},
+                  .cause = {loads(choice.cause)}};
+}
+
+}  // namespace
+
+absl::Status check_btf() {
+  if (::access(kBtf, R_OK) == 0) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      fmt::format("probe: cannot read {}; Gnomon needs a kernel built with CONFIG_DEBUG_INFO_BTF=y", kBtf));
+}
+
+Attempt try_program(const char* program) {
+  const std::array<const char*, 1> alone = {program};
+  Loaded loaded = load_programs(alone, Bytes{static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE))});
+  Attempt attempt{.program = program,
+                  .hook = "",
+                  .loads = loaded.skeleton != nullptr,
+                  .error = loaded.error,
+                  .reason = loaded.reason};
+  const SkeletonPtr unloaded(probe_bpf::open());  // a failed load takes its object with it
+  const bpf_program* const found = unloaded ? bpf_object__find_program_by_name(unloaded->obj, program) : nullptr;
+  if (found != nullptr) attempt.hook = bpf_program__section_name(found);
+  return attempt;
+}
+
+namespace {
 
 // Tries `program` and tells `attempts`; true if it is the one.
 bool take(const char* program, const char** chosen, std::vector<Attempt>& attempts) {
@@ -51,38 +131,8 @@ absl::Status none_loads(std::string_view what, const std::vector<Attempt>& attem
                   what, attempts.back().program, attempts.back().hook, attempts.back().reason));
 }
 
-}  // namespace
-
-absl::Status check_btf() {
-  if (::access(kBtf, R_OK) == 0) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      fmt::format("probe: cannot read {}; Gnomon needs a kernel built with CONFIG_DEBUG_INFO_BTF=y", kBtf));
-}
-
-Loaded load_programs(std::span<const char* const> programs, Bytes ring) {
-  const KernelLog log;
-  SkeletonPtr skeleton(probe_bpf::open());
-  const int result = skeleton ? load(skeleton.get(), programs, ring) : -errno;
-  if (result != 0)
-    return {.skeleton = nullptr, .error = -result, .reason = fmt::format("errno {}; libbpf: {}", -result, log.tail())};
-  return {.skeleton = std::move(skeleton), .error = 0, .reason = ""};
-}
-
-Attempt try_program(const char* program) {
-  const std::array<const char*, 1> alone = {program};
-  Loaded loaded = load_programs(alone, Bytes{static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE))});
-  Attempt attempt{.program = program,
-                  .hook = "",
-                  .loads = loaded.skeleton != nullptr,
-                  .error = loaded.error,
-                  .reason = loaded.reason};
-  const SkeletonPtr unloaded(probe_bpf::open());  // a failed load takes its object with it
-  const bpf_program* const found = unloaded ? bpf_object__find_program_by_name(unloaded->obj, program) : nullptr;
-  if (found != nullptr) attempt.hook = bpf_program__section_name(found);
-  return attempt;
-}
-
-absl::StatusOr<Choice> choose_programs(std::optional<TapDesign> design) {
+// Each program by itself, so that each has its reason.
+absl::StatusOr<Choice> choose(std::optional<TapDesign> design) {
   Choice choice;
   Capabilities& tried = choice.tried;
   for (const char* program : kBeginPrograms)
@@ -106,7 +156,27 @@ absl::StatusOr<Choice> choose_programs(std::optional<TapDesign> design) {
   for (const char* program : kSendPrograms)
     if (take(program, &choice.send, tried.send)) break;
   if (choice.send == nullptr) return none_loads("what a service sends", tried.send);
+  for (const char* program : kCausePrograms)
+    if (take(program, &choice.cause, tried.cause)) break;
   return choice;
+}
+
+}  // namespace
+
+absl::StatusOr<Chosen> load_best(std::optional<TapDesign> design, Bytes ring) {
+  Choice choice = first_choice(design);
+  Loaded loaded = load_programs(programs_of(choice), ring);
+  if (loaded.skeleton) {
+    tell_loaded(choice, *loaded.skeleton);
+  } else {
+    ASSIGN_OR_RETURN(choice, choose(design));
+    loaded = load_programs(programs_of(choice), ring);
+  }
+  if (!loaded.skeleton) {
+    return absl::FailedPreconditionError(
+        fmt::format("probe: programs that load by themselves do not load together; {}", loaded.reason));
+  }
+  return Chosen{std::move(choice), std::move(loaded.skeleton)};
 }
 
 }  // namespace gnomon::probe

@@ -30,18 +30,10 @@ inline constexpr std::array kTapPrograms = {TapProgram{TapDesign::kPacketCopy, "
 inline constexpr std::array kBeginPrograms = {"tap_state"};
 inline constexpr std::array kArrivalPrograms = {"lat_ready"};
 inline constexpr std::array kSendPrograms = {"lat_send", "lat_sent"};
+inline constexpr std::array kCausePrograms = {"tap_cause"};
 
 // Fails, with the remedy, where the kernel has no BTF.
 absl::Status check_btf();
-
-struct Loaded {
-  SkeletonPtr skeleton;  // null on failure, and then
-  int error = 0;         // errno's value
-  std::string reason;    // what libbpf and the kernel said
-};
-
-// Loads the named programs and no other, with a ring of that size (a power of two times the page size).
-Loaded load_programs(std::span<const char* const> programs, Bytes ring);
 
 // Whether `program` loads by itself.
 Attempt try_program(const char* program);
@@ -50,10 +42,16 @@ struct Choice {
   Capabilities tried;  // nothing beyond what was chosen
   TapDesign design = TapDesign::kPacketCopy;
   const char *tap = nullptr, *begin = nullptr, *arrival = nullptr, *send = nullptr;
+  const char* cause = nullptr;  // null: causes of loss remain unknown
 };
 
-// The best programs that load; with `design`, its tap. Fails with the kernel's reasons: kPermissionDenied if this
-// process may load none, else kFailedPrecondition.
-absl::StatusOr<Choice> choose_programs(std::optional<TapDesign> design);
+struct Chosen {
+  Choice choice;
+  SkeletonPtr skeleton;
+};
+
+// Loads the best programs that this kernel takes; with `design`, its tap. Fails with the kernel's reasons:
+// kPermissionDenied if this process may load none, else kFailedPrecondition.
+absl::StatusOr<Chosen> load_best(std::optional<TapDesign> design, Bytes ring);
 
 }  // namespace gnomon::probe

@@ -75,7 +75,7 @@ enum probe_counter {
 	PROBE_RECORDS,           /* records submitted */
 	PROBE_RING_FULL,         /* records lost to a full ring */
 	PROBE_RING_FULL_BYTES,   /* payload bytes in them */
-	PROBE_UNREADABLE,        /* bytes that could not be copied from the packet, or were taken past the tap (splice) */
+	PROBE_UNREADABLE,        /* bytes that could not be copied, or were taken past the tap: see PROBE_SPLICED */
 	PROBE_PEEKED,            /* packets read that held nothing new (MSG_PEEK, or the read after it), skipped */
 	PROBE_REQUESTS,          /* responses begun: a request was waiting and the service sent */
 	PROBE_STATUS_ERROR,      /* of these, HTTP status 500 to 599 */
@@ -84,6 +84,11 @@ enum probe_counter {
 	PROBE_SKIPPED_BYTES,     /* bytes read after a loss, before the ring had room enough to resume */
 	PROBE_TLS_UNSEEN,        /* sampled TLS connections of which ciphertext went past the probed functions */
 	PROBE_HOLES,             /* times that a sampled connection lost bytes: each is one gap between its records */
+	/* Of PROBE_UNREADABLE, those whose cause is known. What is left over is unknown: the cause is looked for only from the
+	 * first unreadable bytes of a slot on, as looking costs every read of the machine. */
+	PROBE_SPLICED,           /* moved to a pipe or a file: splice(), sendfile() */
+	PROBE_ZERO_COPIED,       /* mapped into the service: TCP_ZEROCOPY_RECEIVE */
+	PROBE_DISCARDED,         /* thrown away by the service: MSG_TRUNC */
 	PROBE_COUNTERS,
 };
 

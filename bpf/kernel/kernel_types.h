@@ -17,10 +17,12 @@ enum sock_flags {
 };
 
 struct bpf_local_storage;
+struct socket;
 
 struct sock {
 	struct sock_common __sk_common;
 	struct bpf_local_storage *sk_bpf_storage; /* null: no program has stored anything on this socket */
+	struct socket *sk_socket; /* what a file's private_data is, if the file is this socket */
 };
 
 struct tcp_sock {
@@ -58,6 +60,28 @@ struct iov_iter {
 
 struct msghdr {
 	struct iov_iter msg_iter;
+};
+
+struct file {
+	void *private_data;
+};
+
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
+};
+
+struct task_struct {
+	unsigned int flags;
+	struct files_struct *files;
+};
+
+struct pt_regs { /* x86-64 */
+	unsigned long r10, ax, cx, dx, si, di, orig_ax, cs;
 };
 
 #pragma clang attribute pop

@@ -95,8 +95,13 @@ static __always_inline void note_position(struct sock *sk, struct probe_socket *
 	if (!(mark->flags & SOCKET_SAMPLED))
 		return;
 	tcp = bpf_skc_to_tcp_sock(sk);
-	if (tcp)
-		mark->sent_seq = tcp->copied_seq;
+	if (!tcp)
+		return;
+	mark->sent_seq = tcp->copied_seq;
+	/* A service that only splices passes no other hook before its connection ends. */
+	if (!(mark->flags & SOCKET_TLS) && mark->flags & SOCKET_OPENED &&
+	    (__s32)(taken_to(sk, tcp) - mark->next_seq) > 0)
+		tell_past_tap(mark->slot);
 }
 
 /* The service has sent. `status`: of an HTTP response, if one begins here. An interim response (1xx, but for 101, after

@@ -44,3 +44,16 @@ PROBE_MAP struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 16 << 20); /* the agent sets its own before loading */
 } ring SEC(".maps");
+
+/* By slot: bytes of a sampled connection went past the tap. The agent looks at it and attaches tap_cause. */
+#ifdef PROBE_MAPS_HERE
+__u32 past_tap[PROBE_SLOTS] = {};
+#else
+extern __u32 past_tap[PROBE_SLOTS];
+#endif
+
+static __always_inline void tell_past_tap(__u32 slot)
+{
+	if (slot < PROBE_SLOTS)
+		past_tap[slot] = 1;
+}

@@ -46,3 +46,12 @@ static __always_inline __u32 bytes_waiting(struct sock *sk, struct tcp_sock *tcp
 
 	return waiting && fin_received(sk) ? waiting - 1 : waiting;
 }
+
+/* Number of the first byte that the service has not taken. A FIN that it has read is not counted. */
+static __always_inline __u32 taken_to(struct sock *sk, struct tcp_sock *tcp)
+{
+	bool fin = fin_received(sk); /* before the numbers, which are final once it is there */
+	__u32 end = tcp->rcv_nxt, taken = tcp->copied_seq;
+
+	return fin && taken == end ? taken - 1 : taken;
+}

@@ -1,6 +1,7 @@
 #pragma once
 /* From a read of a sampled connection to records in the ring. All hooks of one socket run under its lock, so its mark needs
  * no lock of its own. Every function that loses something counts it and marks the hole: the next record says so. */
+#include "lib/syscall.bpf.h"
 #include "lib/socket.bpf.h"
 #include "lib/tls_match.bpf.h"
 
@@ -9,10 +10,10 @@ const volatile __u32 ring_bytes = 0;
 const volatile __u32 wake_bytes = 0; /* ring fill beyond which the reader is woken */
 
 /* In tp_btf programs: there in Linux 6.12, not in 6.1. */
-extern int bpf_dynptr_from_skb(struct __sk_buff *skb, __u64 flags, struct bpf_dynptr *ptr) __ksym;
+extern int bpf_dynptr_from_skb(struct __sk_buff *skb, __u64 flags, struct bpf_dynptr *ptr) __ksym __weak;
 
 /* Since Linux 6.2: reads fields through a pointer that the verifier knows as another type, at no cost. */
-extern void *bpf_rdonly_cast(const void *object, __u32 btf_id) __ksym;
+extern void *bpf_rdonly_cast(const void *object, __u32 btf_id) __ksym __weak;
 #define CAST(type, object) ((type *)bpf_rdonly_cast(object, bpf_core_type_id_kernel(type)))
 
 /* One read of one packet, as it is cut into records. */
@@ -51,6 +52,14 @@ static __always_inline void lose(struct probe_socket *mark, enum probe_counter c
 	mark->flags |= SOCKET_BROKEN;
 	count(mark, cause, n);
 	mark->next_seq += n;
+}
+
+/* The service has taken the `n` bytes from next_seq on in a way that the tap does not see. */
+static __always_inline void lose_past_tap(struct probe_socket *mark, __u32 n)
+{
+	count(mark, PROBE_BYTES, n);
+	lose(mark, PROBE_UNREADABLE, n);
+	tell_past_tap(mark->slot);
 }
 
 static __always_inline void fill_header(struct tap_record *record, const struct probe_socket *mark, __u32 type,
@@ -191,10 +200,8 @@ static __always_inline void tap_bytes(struct probe_socket *mark, struct sk_buff 
 		offset += seen;
 		len -= seen;
 	}
-	if (ahead > 0) { /* spliced, or discarded with MSG_TRUNC */
-		count(mark, PROBE_BYTES, ahead);
-		lose(mark, PROBE_UNREADABLE, ahead);
-	}
+	if (ahead > 0)
+		lose_past_tap(mark, ahead);
 	count(mark, PROBE_BYTES, len);
 	if (mark->flags & (SOCKET_BROKEN | SOCKET_UNTOLD) && !tap_resume(mark)) {
 		lose(mark, PROBE_SKIPPED_BYTES, len);
@@ -232,18 +239,57 @@ static __always_inline void tap_established(struct sock *sk, struct tcp_sock *tc
 
 static __always_inline void tap_closed(struct sock *sk, struct tcp_sock *tcp, struct probe_socket *mark)
 {
-	__u32 taken = tcp->copied_seq;
+	__u32 taken = taken_to(sk, tcp);
 
-	if (fin_received(sk) && taken == tcp->rcv_nxt)
-		taken--; /* the service has read the end of the stream: the FIN's number */
 	if (mark->flags & SOCKET_TLS) {
 		tls_closed(mark, taken);
 		taken = mark->next_seq;
-	} else if ((__s32)(taken - mark->next_seq) > 0) { /* the last bytes went past the tap */
-		count(mark, PROBE_BYTES, taken - mark->next_seq);
-		lose(mark, PROBE_UNREADABLE, taken - mark->next_seq);
+	} else if ((__s32)(taken - mark->next_seq) > 0) {
+		lose_past_tap(mark, taken - mark->next_seq);
 	}
 	mark->next_seq = taken;
 	emit_event(mark, TAP_CLOSE, mark->flags & (SOCKET_BROKEN | SOCKET_UNTOLD) ? TAP_BROKEN : 0);
 	mark->flags &= ~SOCKET_SAMPLED; /* what is still read after a reset is not captured: the stream's end was told */
+}
+
+/* How the current task takes bytes off the socket past the tap: one of the counters of PROBE_UNREADABLE's causes, or that
+ * itself if it cannot be told. */
+static __always_inline enum probe_counter cause_of_loss(struct sock *sk)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct pt_regs *regs = call_registers(task);
+	__u32 fd;
+
+	if (!regs)
+		return PROBE_UNREADABLE;
+	fd = regs->orig_ax == CALL_SENDFILE ? regs->si : regs->di;
+	if (!descriptor_is(task, fd, sk))
+		return PROBE_UNREADABLE;
+	switch (regs->orig_ax) {
+	case CALL_SPLICE:
+	case CALL_SENDFILE:
+		return PROBE_SPLICED;
+	case CALL_GETSOCKOPT:
+		return PROBE_ZERO_COPIED;
+	case CALL_RECVMSG:
+		return regs->dx & MESSAGE_DISCARDED ? PROBE_DISCARDED : PROBE_UNREADABLE;
+	case CALL_RECVFROM:
+	case CALL_RECVMMSG:
+		return regs->r10 & MESSAGE_DISCARDED ? PROBE_DISCARDED : PROBE_UNREADABLE;
+	}
+	return PROBE_UNREADABLE;
+}
+
+/* Bytes were just taken off a sampled connection, by whatever means, and the tap has seen those that it can see. */
+static __always_inline void tap_explain(struct sock *sk, struct tcp_sock *tcp, struct probe_socket *mark)
+{
+	__s32 ahead = taken_to(sk, tcp) - mark->next_seq;
+	enum probe_counter cause;
+
+	if (ahead <= 0)
+		return;
+	lose_past_tap(mark, ahead);
+	cause = cause_of_loss(sk);
+	if (cause != PROBE_UNREADABLE)
+		count(mark, cause, ahead);
 }

@@ -69,3 +69,20 @@ int BPF_PROG(tap_copy, struct sk_buff *packet, int len)
 	tap_bytes(mark, packet, offset, seq, len);
 	return 0;
 }
+
+/* Attached only once bytes went past the tap: fires, under the socket's lock, for every way of taking bytes, after the
+ * position has moved. */
+SEC("tp_btf/tcp_rcv_space_adjust")
+int BPF_PROG(tap_cause, struct sock *sk)
+{
+	struct probe_socket *mark = watched(sk);
+	struct tcp_sock *tcp;
+
+	if (!mark || (mark->flags & (SOCKET_SAMPLED | SOCKET_OPENED)) != (SOCKET_SAMPLED | SOCKET_OPENED) ||
+	    mark->flags & SOCKET_TLS || !live_control(mark))
+		return 0;
+	tcp = bpf_skc_to_tcp_sock(sk);
+	if (tcp)
+		tap_explain(sk, tcp, mark);
+	return 0;
+}
