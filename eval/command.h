@@ -21,6 +21,11 @@ void add_rolling(CLI::App& cli, Run& run);
 
 void add_detect(CLI::App& cli, Run& run);
 
+void add_judge(CLI::App& cli, Run& run);
+
+void add_queueing(CLI::App& cli, Run& run);
+void add_usl(CLI::App& cli, Run& run);
+
 // One line on standard error, "gnomon-eval: <message>"; returns the exit status to end with.
 int fail(const absl::Status& status);
 int usage_error(const std::string& message);

@@ -24,7 +24,10 @@ int main(int argc, char** argv) {
   gnomon::eval::Run run;
   gnomon::eval::add_detect(cli, run);
   gnomon::eval::add_forecast(cli, run);
+  gnomon::eval::add_judge(cli, run);
+  gnomon::eval::add_queueing(cli, run);
   gnomon::eval::add_rolling(cli, run);
+  gnomon::eval::add_usl(cli, run);
   try {
     cli.parse(argc, argv);
   } catch (const CLI::Success& help) {

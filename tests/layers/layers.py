@@ -23,7 +23,7 @@ MAY_INCLUDE = {
 SOURCE_FOLDERS = tuple(MAY_INCLUDE) + ("tests",)
 
 # Logic without I/O: a test can own all that it depends on.
-PURE = ("agent/protocol/", "agent/tap/stream", "agent/noise/", "coordinator/judge/", "coordinator/forecast/", "coordinator/detect/", "telemetry/histogram", "document/",
+PURE = ("agent/protocol/", "agent/tap/stream", "agent/noise/", "coordinator/judge/", "coordinator/capacity/", "coordinator/forecast/", "coordinator/detect/", "telemetry/histogram", "document/",
         "common/")
 IO_LIBRARIES = re.compile(r"^(bpf/(bpf|libbpf|btf)\.h|boost/asio|grpc|sqlite3\.h|netlink/)")
 

@@ -1,0 +1,32 @@
+#include "eval/checks.h"
+
+#include <cmath>
+#include <cstdio>
+
+#include "eval/command.h"
+
+namespace gnomon::eval {
+
+void Checks::near(const std::string& what, double computed, double expected, double tolerance) {
+  const double error = std::abs(computed - expected) / (expected == 0 ? 1 : std::abs(expected));
+  const bool good = error <= tolerance;
+  ++made_;
+  off_ += !good;
+  std::printf("%s %-52s %-22.15g expected %-22.15g error %.1e\n", good ? "ok " : "OFF", what.c_str(), computed,
+              expected, error);
+}
+
+int Checks::finish() const {
+  std::printf("%d values, %d off\n", made_, off_);
+  return off_ == 0 && made_ > 0 ? 0 : kFailed;
+}
+
+double printed_precision(const std::string& printed) {
+  const std::size_t exponent_at = printed.find_first_of("eE"), point = printed.find('.');
+  const std::string digits = printed.substr(0, exponent_at);
+  double exponent = exponent_at == std::string::npos ? 0 : std::atof(printed.c_str() + exponent_at + 1);
+  if (point != std::string::npos) exponent -= static_cast<double>(digits.size() - point - 1);
+  return 0.5 * std::pow(10.0, exponent);
+}
+
+}  // namespace gnomon::eval
