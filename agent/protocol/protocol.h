@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "agent/protocol/client.h"
@@ -26,10 +27,19 @@ class Protocol {
   // A stable hash of what `selector` names in the request ("header:x-user", "key"), by which single requests are
   // sampled; nullopt: the request has none.
   virtual std::optional<std::uint64_t> key(const Request& request, std::string_view selector) const;
+  // The name by which clients ask for it in TLS (ALPN), "" if they do not; nullopt: TLS does not begin with a
+  // connection's first byte.
+  virtual std::optional<std::string_view> alpn() const { return ""; }
+  // The server that the request names, as "host" or "host:port"; "" if it names none.
+  virtual std::string authority(const Request& request) const;
 };
 
 inline std::optional<std::uint64_t> Protocol::key(const Request&, std::string_view) const {
   return std::nullopt;
+}
+
+inline std::string Protocol::authority(const Request&) const {
+  return {};
 }
 
 // All protocols, in the order in which they are asked for a match.

@@ -12,6 +12,7 @@
 #include "agent/replay/connection.h"
 #include "agent/replay/ledger.h"
 #include "agent/replay/schedule.h"
+#include "agent/replay/tls_client.h"
 #include "boost/asio/io_context.hpp"
 #include "boost/asio/steady_timer.hpp"
 
@@ -88,6 +89,7 @@ struct Replayer::Impl final : std::enable_shared_from_this<Impl>, Connection::Ow
       : io(the_io),
         shadow(endpoint_of(target)),
         client_settings(target.client),
+        tls(target.tls ? std::optional<TlsDialer>(std::in_place) : std::nullopt),
         limits(the_limits),
         random(~seed),
         schedule({.lag = limits.lag, .copy_spread = limits.copy_spread, .max_bytes = limits.scheduled_bytes}, seed),
@@ -96,6 +98,7 @@ struct Replayer::Impl final : std::enable_shared_from_this<Impl>, Connection::Ow
   asio::io_context& io;
   const std::optional<asio::ip::tcp::endpoint> shadow;
   const protocol::ClientSettings client_settings;
+  const std::optional<TlsDialer> tls;
   const Limits limits;
   std::mt19937_64 random;
   Schedule schedule;
@@ -207,7 +210,8 @@ void Replayer::Impl::start(Exchange& exchange) {
 
 // A new connection, in the lane's ready ones.
 WirePtr Replayer::Impl::open_wire(Lane& lane, const protocol::Request& first) {
-  auto wire = std::make_shared<Wire>(io, *this, first.protocol->client(client_settings), scratch, lane);
+  auto client = tls ? tls->client(first, client_settings) : first.protocol->client(client_settings);
+  auto wire = std::make_shared<Wire>(io, *this, std::move(client), scratch, lane);
   ++lane.open;
   ++open;
   lane.ready.push_back(wire);

@@ -21,6 +21,7 @@ struct Target {
   std::string address;  // IPv4 or IPv6, reached from the network namespace of the thread that runs the io_context
   std::uint16_t port = 0;
   protocol::ClientSettings client;
+  bool tls = false;  // it takes TLS
 };
 
 struct Limits {

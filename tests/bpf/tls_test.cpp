@@ -3,41 +3,19 @@
 
 #include <fcntl.h>
 #include <openssl/ssl.h>
-#include <openssl/x509.h>
 
 #include <set>
 
 #include "agent/tls/library.h"
 #include "tests/bpf/loopback.h"
 #include "tests/bpf/tap_fixture.h"
+#include "tests/tls_server.h"
 
 namespace gnomon {
 namespace {
 
 using loopback::Service;
-
-struct Free {
-  void operator()(SSL* ssl) const { SSL_free(ssl); }
-  void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
-  void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
-  void operator()(X509* certificate) const { X509_free(certificate); }
-};
-template <class T>
-using Owned = std::unique_ptr<T, Free>;
-
-// A server's context with a certificate that it signed itself.
-Owned<SSL_CTX> server_context() {
-  const Owned<EVP_PKEY> key(EVP_EC_gen("P-256"));
-  const Owned<X509> certificate(X509_new());
-  X509_gmtime_adj(X509_getm_notBefore(certificate.get()), 0);
-  X509_gmtime_adj(X509_getm_notAfter(certificate.get()), 3600);
-  X509_set_pubkey(certificate.get(), key.get());
-  X509_sign(certificate.get(), key.get(), EVP_sha256());
-  Owned<SSL_CTX> context(SSL_CTX_new(TLS_server_method()));
-  EXPECT_EQ(SSL_CTX_use_certificate(context.get(), certificate.get()), 1);
-  EXPECT_EQ(SSL_CTX_use_PrivateKey(context.get(), key.get()), 1);
-  return context;
-}
+using tls_server::Owned;
 
 enum class TlsRead { kRead, kReadEx, kPeekThenRead, kMemoryBio };
 
@@ -125,7 +103,7 @@ TEST_P(TlsCapture, EveryPlaintextByteIsCapturedOnceAndInOrder) {
   if (IsSkipped() || HasFailure()) return;
   constexpr std::uint32_t kClients = 8;
   constexpr std::size_t kSize = 1 << 20;
-  const Owned<SSL_CTX> context = server_context();
+  const Owned<SSL_CTX> context = tls_server::context();
   std::vector<std::vector<std::string>> messages;
   std::set<std::string> expected;
   for (std::uint32_t i = 0; i < kClients; ++i) {
@@ -161,7 +139,7 @@ class TlsTest : public TlsCapture {};
 TEST_P(TlsTest, ConnectionsReadOutsideOfOpensslAreCountedAndBroken) {
   load_tls();
   if (IsSkipped() || HasFailure()) return;
-  const Owned<SSL_CTX> context = server_context();
+  const Owned<SSL_CTX> context = tls_server::context();
   {
     Service service([&](int fd) { serve_memory_bio(context.get(), fd); });
     watch(service.listener(), 1);
@@ -192,7 +170,7 @@ TEST_P(TlsTest, ALossIsAHoleAndCaptureGoesOnAfterIt) {
   load_tls(Bytes{256u << 10});
   if (IsSkipped() || HasFailure()) return;
   constexpr std::size_t kSize = 1 << 20;
-  const Owned<SSL_CTX> context = server_context();
+  const Owned<SSL_CTX> context = tls_server::context();
   std::mt19937_64 random(1);
   const std::vector<std::string> messages{loopback::random_bytes(random, kSize), loopback::random_bytes(random, kSize)};
   std::size_t after_first = 0;

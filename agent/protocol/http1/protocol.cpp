@@ -79,7 +79,18 @@ class Http1 final : public Protocol {
   std::optional<std::uint64_t> key(const Request& request, std::string_view selector) const override {
     constexpr std::string_view kHeader = "header:";
     if (!selector.starts_with(kHeader)) return std::nullopt;
-    const std::string_view wanted = selector.substr(kHeader.size());
+    const auto value = field(request, selector.substr(kHeader.size()));
+    return value ? std::optional(stable_hash(*value)) : std::nullopt;
+  }
+
+  std::optional<std::string_view> alpn() const override { return "http/1.1"; }
+  std::string authority(const Request& request) const override {
+    return std::string(field(request, "host").value_or(""));
+  }
+
+ private:
+  // The value of a header field.
+  static std::optional<std::string_view> field(const Request& request, std::string_view name) {
     std::string_view rest = *request.bytes;
     rest.remove_prefix(std::min(rest.size(), rest.find('\n')));
     while (rest.size() > 1) {
@@ -87,8 +98,8 @@ class Http1 final : public Protocol {
       const std::string_view line = rest.substr(0, rest.find('\r'));
       if (line.empty()) break;
       const auto colon = line.find(':');
-      if (colon != std::string_view::npos && equals_ignoring_case(line.substr(0, colon), wanted))
-        return stable_hash(trim_blanks(line.substr(colon + 1)));
+      if (colon != std::string_view::npos && equals_ignoring_case(line.substr(0, colon), name))
+        return trim_blanks(line.substr(colon + 1));
       rest.remove_prefix(std::min(rest.size(), rest.find('\n')));
     }
     return std::nullopt;

@@ -35,6 +35,12 @@ class Http2 final : public Protocol {
     if (!value && wanted == "host") value = unit->header(":authority");
     return value ? std::optional(stable_hash(*value)) : std::nullopt;
   }
+
+  std::optional<std::string_view> alpn() const override { return "h2"; }
+  std::string authority(const Request& request) const override {
+    const auto unit = Http2Unit::of(*request.bytes);
+    return unit ? std::string(unit->header(":authority").value_or("")) : std::string();
+  }
 };
 
 }  // namespace

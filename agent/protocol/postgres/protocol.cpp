@@ -64,6 +64,9 @@ class Postgres final : public Protocol {
     return std::make_unique<PostgresClient>(settings);
   }
 
+  // An SSLRequest comes first. Servers that take TLS take plaintext as well, unless pg_hba.conf says otherwise.
+  std::optional<std::string_view> alpn() const override { return std::nullopt; }
+
   // "user": the one that the session was started for.
   std::optional<std::uint64_t> key(const Request& request, std::string_view selector) const override {
     if (selector != "user" || !request.prelude || request.prelude->size() < 8) return std::nullopt;
