@@ -1,4 +1,5 @@
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -39,7 +40,8 @@ absl::StatusOr<judge::Comparison> compare(const Json& one) {
   const auto baseline = numbers(one, "baseline"), canary = numbers(one, "canary");
   if (!baseline.ok()) return baseline.status();
   if (!canary.ok()) return canary.status();
-  return judge::compare(judge::sample_of(*baseline), judge::sample_of(*canary), {.harm = harm_of(one)});
+  const auto [control, treatment] = judge::samples_side_by_side(*baseline, *canary);
+  return judge::compare(control, treatment, {.harm = harm_of(one)});
 }
 
 absl::Status judge_all(const std::string& in, const std::string& out) {

@@ -8,7 +8,7 @@ namespace gnomon::judge {
 namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-constexpr double kOnePercent = 2.326;  // normal quantile of 99%
+constexpr double kOneInThousand = 3.09;  // normal quantile of 99.9%
 
 std::vector<Sample::Group> grouped(std::vector<Sample::Group> values) {
   std::sort(values.begin(), values.end(), [](const auto& a, const auto& b) { return a.value < b.value; });
@@ -22,24 +22,35 @@ std::vector<Sample::Group> grouped(std::vector<Sample::Group> values) {
   return groups;
 }
 
-// Of midranks: does not change with any rising function of the values, and outliers do not hide it.
-double lag_one_autocorrelation(const std::vector<double>& values, const std::vector<Sample::Group>& groups) {
-  if (values.size() < 3) return 0;
-  std::vector<double> below(groups.size());
+// Midranks less their mean, over their number; NaN stays. Does not change with any rising function of the values, and
+// outliers count for no more than others.
+std::vector<double> centred_ranks(std::span<const double> values, const std::vector<Sample::Group>& groups) {
+  std::vector<double> middles;
   double sum = 0;
-  for (std::size_t i = 0; i < groups.size(); ++i) {
-    below[i] = sum + (groups[i].count + 1) / 2;
-    sum += groups[i].count;
+  for (const auto& group : groups) {
+    middles.push_back(sum + group.count / 2);
+    sum += group.count;
   }
-  const double middle = (sum + 1) / 2;
-  double products = 0, squares = 0, last = 0;
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    const auto at = std::lower_bound(groups.begin(), groups.end(), values[i],
-                                     [](const Sample::Group& group, double value) { return group.value < value; });
-    const double rank = below[static_cast<std::size_t>(at - groups.begin())] - middle;
-    if (i > 0) products += rank * last;
-    squares += rank * rank;
-    last = rank;
+  std::vector<double> ranks;
+  for (const double value : values) {
+    const auto at = std::lower_bound(groups.begin(), groups.end(), value,
+                                     [](const Sample::Group& group, double x) { return group.value < x; });
+    ranks.push_back(std::isfinite(value) ? middles[static_cast<std::size_t>(at - groups.begin())] / sum - 0.5 : kNaN);
+  }
+  return ranks;
+}
+
+// Over the pairs of neighbours of which both are known.
+double lag_one_autocorrelation(const std::vector<double>& values) {
+  double mean = 0, known = 0, products = 0, squares = 0;
+  for (const double value : values)
+    if (std::isfinite(value)) mean += (value - mean) / ++known;
+  if (known < 3) return 0;
+  double last = kNaN;
+  for (const double value : values) {
+    if (std::isfinite(value)) squares += (value - mean) * (value - mean);
+    if (std::isfinite(value) && std::isfinite(last)) products += (value - mean) * (last - mean);
+    last = value;
   }
   return squares > 0 ? products / squares : 0;
 }
@@ -67,20 +78,27 @@ Sample distances(const Sample& sample, double centre) {
 
 Sample sample_of(std::span<const double> series) {
   Sample sample;
-  std::vector<double> values;
   std::vector<Sample::Group> singles;
   for (const double value : series) {
-    if (!std::isfinite(value)) {
+    if (std::isfinite(value))
+      singles.push_back({value, 1});
+    else
       ++sample.missing;
-      continue;
-    }
-    values.push_back(value);
-    singles.push_back({value, 1});
   }
+  sample.count = static_cast<double>(singles.size());
   sample.groups = grouped(std::move(singles));
-  sample.count = static_cast<double>(values.size());
-  sample.autocorrelation = lag_one_autocorrelation(values, sample.groups);
+  sample.autocorrelation = lag_one_autocorrelation(centred_ranks(series, sample.groups));
   return sample;
+}
+
+std::pair<Sample, Sample> samples_side_by_side(std::span<const double> control, std::span<const double> treatment) {
+  std::pair<Sample, Sample> samples(sample_of(control), sample_of(treatment));
+  if (control.size() != treatment.size()) return samples;
+  std::vector<double> differences = centred_ranks(treatment, samples.second.groups);
+  const std::vector<double> others = centred_ranks(control, samples.first.groups);
+  for (std::size_t i = 0; i < differences.size(); ++i) differences[i] -= others[i];
+  samples.first.autocorrelation = samples.second.autocorrelation = lag_one_autocorrelation(differences);
+  return samples;
 }
 
 Sample sample_of(const telemetry::Histogram& histogram) {
@@ -133,7 +151,8 @@ Pooled pool(const Sample& control, const Sample& treatment) {
   if (n < 1) return pooled;
   const double correlation =
       (control.count * control.autocorrelation + treatment.count * treatment.autocorrelation) / n;
-  if (correlation > kOnePercent / std::sqrt(n)) pooled.inflation = (1 + correlation) / std::max(0.02, 1 - correlation);
+  if (correlation > kOneInThousand / std::sqrt(n))
+    pooled.inflation = (1 + correlation) / std::max(0.02, 1 - correlation);
   return pooled;
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "telemetry/histogram.h"
@@ -26,6 +27,10 @@ struct Sample {
 Sample sample_of(std::span<const double> series);
 // Bucket midpoints, in nanoseconds.
 Sample sample_of(const telemetry::Histogram& histogram);
+// The same of two series taken side by side, value by value at the same time: what both went through together makes no
+// difference between them, so the autocorrelation of both is that of their ranks' difference. Series of different
+// lengths are taken each by itself.
+std::pair<Sample, Sample> samples_side_by_side(std::span<const double> control, std::span<const double> treatment);
 // The same with `shift` added to each value.
 Sample shifted(Sample sample, double shift);
 
@@ -46,7 +51,7 @@ struct Pooled {
   double control = 0, treatment = 0;  // counts
   // How many times larger the variance of a mean is than that of as many independent values, for an autoregression of
   // the first order: (1 + r) / (1 - r), where the two samples' autocorrelation r is more than chance explains (one
-  // side, 1%), else 1.
+  // side, 0.1%), else 1.
   double inflation = 1;
 
   double count() const { return control + treatment; }
