@@ -19,23 +19,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Hierarchy {
-  std::string mount;
-  bool v2 = false;
-};
-
-std::vector<Hierarchy> hierarchies(const std::string& root) {
-  if (fs::exists(root + "/cgroup.controllers")) return {{root, true}};
-  std::vector<Hierarchy> found;
-  std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator(root, error)) {
-    // Links ("cpu" to "cpu,cpuacct") lead to one that is found anyway.
-    if (entry.is_symlink(error) || !fs::exists(entry.path() / "cgroup.procs", error)) continue;
-    found.push_back({entry.path().string(), fs::exists(entry.path() / "cgroup.controllers", error)});
-  }
-  return found;
-}
-
 std::string parent_of_agents(const Hierarchy& hierarchy) {
   return hierarchy.mount + "/" + discovery::kShadowCgroup;
 }
@@ -107,6 +90,18 @@ void add_below(const std::string& directory, std::vector<std::string>* found) {
 }
 
 }  // namespace
+
+std::vector<Hierarchy> hierarchies(const std::string& root) {
+  if (fs::exists(root + "/cgroup.controllers")) return {{root, true}};
+  std::vector<Hierarchy> found;
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(root, error)) {
+    // Links ("cpu" to "cpu,cpuacct") lead to one that is found anyway.
+    if (entry.is_symlink(error) || !fs::exists(entry.path() / "cgroup.procs", error)) continue;
+    found.push_back({entry.path().string(), fs::exists(entry.path() / "cgroup.controllers", error)});
+  }
+  return found;
+}
 
 std::string cgroup_path(const std::string& agent, const std::string& session) {
   return fmt::format("/{}/{}/{}", discovery::kShadowCgroup, agent, session);

@@ -15,6 +15,14 @@ namespace gnomon::shadow {
 
 inline constexpr char kCgroupRoot[] = "/sys/fs/cgroup";
 
+struct Hierarchy {
+  std::string mount;
+  bool v2 = false;
+};
+
+// What is mounted at `root`: one of v2, or those of v1 and, beside them, v2's.
+std::vector<Hierarchy> hierarchies(const std::string& root);
+
 // The path that an OCI runtime is given: the same in all hierarchies.
 std::string cgroup_path(const std::string& agent, const std::string& session);
 
