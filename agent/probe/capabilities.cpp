@@ -21,6 +21,10 @@ std::string_view design_name(TapDesign design) {
   switch (design) {
     case TapDesign::kPacketCopy:
       return "packet-copy";
+    case TapDesign::kReceiveReturn:
+      return "receive-return";
+    case TapDesign::kReceiveCall:
+      return "receive-call";
   }
   return "unknown";
 }

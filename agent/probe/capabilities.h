@@ -13,10 +13,12 @@ namespace gnomon::probe {
 // Ways of seeing what a service reads, in the order they are chosen. docs/kernel-support.md says what each does not
 // see.
 enum class TapDesign {
-  kPacketCopy,  // as the kernel copies from a packet to the service: tp_btf/skb_copy_datagram_iovec
+  kPacketCopy,     // as the kernel copies from a packet to the service: tp_btf/skb_copy_datagram_iovec
+  kReceiveReturn,  // from the service's buffer when its read is over: fexit/tcp_recvmsg
+  kReceiveCall,    // the same, the buffer found in the system call's arguments: tp_btf/sock_recv_length
 };
 
-// "packet-copy"
+// "packet-copy", "receive-return", "receive-call"
 std::string_view design_name(TapDesign design);
 
 // A program that was loaded to see whether it can be.

@@ -34,6 +34,8 @@ int load(probe_bpf* skeleton, std::span<const char* const> programs, Bytes ring)
   }
   const auto bytes = static_cast<std::uint32_t>(ring.value);
   skeleton->rodata->ring_bytes = bytes;
+  skeleton->rodata->tap_is_later =
+      std::ranges::none_of(programs, [](std::string_view wanted) { return wanted == kTapPrograms.front().program; });
   skeleton->rodata->wake_bytes = std::min<std::uint32_t>(PROBE_WAKE_BYTES, bytes / 4);
   if (const int result = bpf_map__set_max_entries(skeleton->maps.ring, bytes); result != 0) return result;
   return probe_bpf::load(skeleton);

@@ -26,10 +26,12 @@ struct TapProgram {
 };
 
 // In the order of choice.
-inline constexpr std::array kTapPrograms = {TapProgram{TapDesign::kPacketCopy, "tap_copy"}};
+inline constexpr std::array kTapPrograms = {TapProgram{TapDesign::kPacketCopy, "tap_copy"},
+                                            TapProgram{TapDesign::kReceiveReturn, "tap_return"},
+                                            TapProgram{TapDesign::kReceiveCall, "tap_call"}};
 inline constexpr std::array kBeginPrograms = {"tap_state"};
-inline constexpr std::array kArrivalPrograms = {"lat_ready"};
-inline constexpr std::array kSendPrograms = {"lat_send", "lat_sent"};
+inline constexpr std::array kArrivalPrograms = {"lat_ready", "lat_readable"};
+inline constexpr std::array kSendPrograms = {"lat_send", "lat_sendmsg", "lat_sent"};
 inline constexpr std::array kCausePrograms = {"tap_cause"};
 
 // Fails, with the remedy, where the kernel has no BTF.

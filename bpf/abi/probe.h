@@ -20,6 +20,7 @@ enum {
 	SOCKET_LISTENER = 1 << 4,
 	SOCKET_OPENED = 1 << 5,    /* its TAP_OPEN was sent, or counted as lost */
 	SOCKET_UNTOLD = 1 << 6,    /* its TAP_OPEN was lost; another one, a TAP_JOIN, is sent when there is room again */
+	SOCKET_UNSURE = 1 << 7,    /* its bytes can no longer be told apart: nothing more is copied */
 	SOCKET_TLS = 1 << 8,       /* its records hold plaintext; next_seq counts ciphertext taken inside TLS functions */
 };
 
@@ -89,6 +90,7 @@ enum probe_counter {
 	PROBE_SPLICED,           /* moved to a pipe or a file: splice(), sendfile() */
 	PROBE_ZERO_COPIED,       /* mapped into the service: TCP_ZEROCOPY_RECEIVE */
 	PROBE_DISCARDED,         /* thrown away by the service: MSG_TRUNC */
+	PROBE_OTHER_CALL,        /* read in a way that the tap in use cannot follow: io_uring, recvmmsg() */
 	PROBE_COUNTERS,
 };
 

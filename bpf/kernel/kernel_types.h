@@ -58,6 +58,10 @@ struct iov_iter {
 	unsigned long nr_segs;
 };
 
+struct iov_iter___before_6_4 {
+	const struct iovec *iov;
+};
+
 struct msghdr {
 	struct iov_iter msg_iter;
 };

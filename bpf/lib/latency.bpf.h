@@ -67,7 +67,7 @@ static __always_inline __u32 status_of(struct msghdr *msg)
 		    bpf_probe_read_user(line, STATUS_LINE_BYTES, msg->msg_iter.ubuf + skip))
 			return STATUS_UNKNOWN;
 	} else if (type == bpf_core_enum_value(enum iter_type, ITER_IOVEC)) {
-		if (!gather(msg->msg_iter.__iov, skip, msg->msg_iter.nr_segs, line))
+		if (!gather(segments_of(&msg->msg_iter), skip, msg->msg_iter.nr_segs, line))
 			return STATUS_UNKNOWN;
 	} else {
 		return STATUS_UNKNOWN;
@@ -121,4 +121,29 @@ static __always_inline void response(struct probe_socket *mark, __u32 status)
 		count(mark, PROBE_STATUS_UNKNOWN, 1);
 	else if (status >= 500 && status < 600)
 		count(mark, PROBE_STATUS_ERROR, 1);
+}
+
+/* Bytes may have been queued on a socket. */
+static __always_inline void arrival(struct sock *sk)
+{
+	struct probe_socket *mark = watched(sk);
+	struct tcp_sock *tcp;
+
+	if (!mark || mark->request_ns || mark->flags & SOCKET_LISTENER)
+		return;
+	tcp = bpf_skc_to_tcp_sock(sk);
+	if (tcp && bytes_waiting(sk, tcp))
+		mark->request_ns = bpf_ktime_get_ns();
+}
+
+/* A socket is about to send `msg`. */
+static __always_inline void sending(struct sock *sk, struct msghdr *msg)
+{
+	struct probe_socket *mark = watched(sk);
+
+	if (!mark || !live_control(mark))
+		return;
+	count(mark, PROBE_SENT, 1);
+	note_position(sk, mark);
+	response(mark, mark->request_ns ? status_of(msg) : STATUS_UNKNOWN);
 }

@@ -55,3 +55,13 @@ static __always_inline __u32 taken_to(struct sock *sk, struct tcp_sock *tcp)
 
 	return fin && taken == end ? taken - 1 : taken;
 }
+
+/* An iterator's array of segments, which Linux 6.4 renamed. */
+static __always_inline const struct iovec *segments_of(struct iov_iter *iterator)
+{
+	struct iov_iter___before_6_4 *former = (void *)iterator;
+
+	if (bpf_core_field_exists(iterator->__iov))
+		return iterator->__iov;
+	return former->iov;
+}

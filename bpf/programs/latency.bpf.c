@@ -8,32 +8,36 @@ char LICENSE[] SEC("license") = "GPL";
 SEC("tp_btf/sk_data_ready")
 int BPF_PROG(lat_ready, struct sock *sk)
 {
-	struct probe_socket *mark = watched(sk);
-	struct tcp_sock *tcp;
-
-	if (!mark || mark->request_ns || mark->flags & SOCKET_LISTENER)
-		return 0;
-	tcp = bpf_skc_to_tcp_sock(sk);
-	if (tcp && bytes_waiting(sk, tcp))
-		mark->request_ns = bpf_ktime_get_ns();
+	arrival(sk);
 	return 0;
 }
 
-/* There in Linux 6.18, not in 6.12. Fires with the first byte not yet handed to TCP, so once more for each further piece of a large send. */
+/* Where the former does not exist (before Linux 6.12). */
+SEC("fentry/sock_def_readable")
+int BPF_PROG(lat_readable, struct sock *sk)
+{
+	arrival(sk);
+	return 0;
+}
+
+/* There in Linux 6.18, not in 6.12. Fires with the first byte not yet handed to TCP, so once more for each further piece of a
+ * large send. */
 SEC("tp_btf/tcp_sendmsg_locked")
 int BPF_PROG(lat_send, struct sock *sk, struct msghdr *msg)
 {
-	struct probe_socket *mark = watched(sk);
-
-	if (!mark || !live_control(mark))
-		return 0;
-	count(mark, PROBE_SENT, 1);
-	note_position(sk, mark);
-	response(mark, mark->request_ns ? status_of(msg) : STATUS_UNKNOWN);
+	sending(sk, msg);
 	return 0;
 }
 
-/* Loaded instead where the former does not exist. The message is gone: no status is known. It fires after the socket's lock
+/* Where the former does not exist: once for each send, before the socket's lock is taken. */
+SEC("fentry/tcp_sendmsg")
+int BPF_PROG(lat_sendmsg, struct sock *sk, struct msghdr *msg)
+{
+	sending(sk, msg);
+	return 0;
+}
+
+/* Where neither can be had. The message is gone: no status is known. It fires after the socket's lock
  * was released, so the client may have answered the response with its next request already: that one starts here. */
 SEC("tp_btf/sock_send_length")
 int BPF_PROG(lat_sent, struct sock *sk, int ret)

@@ -1,6 +1,8 @@
-/* The tap: copies what a service reads on sampled connections to the ring, and nothing on any other. It only observes. */
+/* The tap: copies what a service reads on sampled connections to the ring, and nothing on any other. It only observes.
+ * Of tap_copy, tap_return and tap_call one is attached: docs/kernel-support.md. */
 #define PROBE_MAPS_HERE
-#include "lib/tap.bpf.h"
+#include "lib/cause.bpf.h"
+#include "lib/receive.bpf.h"
 #include <bpf/bpf_tracing.h>
 
 char LICENSE[] SEC("license") = "GPL";
@@ -67,6 +69,35 @@ int BPF_PROG(tap_copy, struct sk_buff *packet, int len)
 		return 0;
 	}
 	tap_bytes(mark, packet, offset, seq, len);
+	return 0;
+}
+
+/* Where the former does not load (before Linux 6.12): from the buffer of the service, at the end of its read. Not for kernels
+ * before 6.0, whose iterators are others. */
+SEC("fexit/tcp_recvmsg")
+int BPF_PROG(tap_return, struct sock *sk, struct msghdr *msg, __u64 len, int flags, int *address_len, int ret)
+{
+	struct probe_socket *mark = received_on(sk, ret, flags);
+	struct user_cut read = {};
+
+	if (!mark)
+		return 0;
+	read.unknown = !buffer_of_iterator(&read, &msg->msg_iter, ret);
+	tap_received(sk, mark, &read, ret, flags);
+	return 0;
+}
+
+/* Where programs may not be attached to functions: as the former, but the buffer is found in the system call's arguments. */
+SEC("tp_btf/sock_recv_length")
+int BPF_PROG(tap_call, struct sock *sk, int ret, int flags)
+{
+	struct probe_socket *mark = received_on(sk, ret, flags);
+	struct user_cut read = {};
+
+	if (!mark)
+		return 0;
+	read.unknown = !buffer_of_call(&read, sk, ret);
+	tap_received(sk, mark, &read, ret, flags);
 	return 0;
 }
 

@@ -112,7 +112,7 @@ class Service {
 };
 
 // The ways in which a service can take bytes off its socket.
-enum class ReadCall { kRecv, kRead, kReadv, kRecvmsg, kPeekThenRecv, kWaitAll };
+enum class ReadCall { kRecv, kRead, kReadv, kRecvmsg, kRecvmmsg, kPeekThenRecv, kWaitAll };
 
 // Up to `size` bytes with one call of that kind (two for a peek). Returns 0 at the end of the stream.
 inline std::size_t read_with(ReadCall call, int fd, char* data, std::size_t size) {
@@ -135,6 +135,12 @@ inline std::size_t read_with(ReadCall call, int fd, char* data, std::size_t size
     case ReadCall::kRecvmsg:
       got = ::recvmsg(fd, &message, 0);
       break;
+    case ReadCall::kRecvmmsg: {
+      mmsghdr several{.msg_hdr = message, .msg_len = 0};
+      got = ::recvmmsg(fd, &several, 1, 0, nullptr);
+      if (got == 1) got = several.msg_len;
+      break;
+    }
     case ReadCall::kPeekThenRecv:
       got = ::recv(fd, data, size, MSG_PEEK);
       if (got > 0) got = ::recv(fd, data, static_cast<std::size_t>(got + 1) / 2, 0);

@@ -4,9 +4,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -58,7 +61,7 @@ class TapTest : public ::testing::Test {
  protected:
   // Skips the test, with the reason, where the kernel or the user's rights do not allow the probe.
   void load(Bytes ring = probe::Options{}.ring) {
-    absl::StatusOr<std::unique_ptr<probe::Probe>> loaded = probe::Probe::load({.ring = ring});
+    absl::StatusOr<std::unique_ptr<probe::Probe>> loaded = probe::Probe::load({.ring = ring, .design = design});
     if (absl::IsPermissionDenied(loaded.status()) || absl::IsFailedPrecondition(loaded.status())) {
       GTEST_SKIP() << std::string(loaded.status().message());
     }
@@ -98,10 +101,30 @@ class TapTest : public ::testing::Test {
 
   std::uint64_t counter(probe_counter which) { return probe->read(slot).value().counter[which]; }
 
+  std::optional<probe::TapDesign> design;  // not set: the kernel's best
   std::unique_ptr<probe::Probe> probe;
   probe::Slot slot = 0;
   Recorder recorder;
   tap::StreamAssembler assembler{recorder};
+};
+
+inline constexpr std::array kTapDesigns = {probe::TapDesign::kPacketCopy, probe::TapDesign::kReceiveReturn,
+                                           probe::TapDesign::kReceiveCall};
+
+inline std::string test_name(probe::TapDesign design) {
+  std::string name(probe::design_name(design));
+  std::ranges::replace(name, '-', '_');
+  return name;
+}
+
+inline std::string design_of(const ::testing::TestParamInfo<probe::TapDesign>& tap) {
+  return test_name(tap.param);
+}
+
+// A test of each design; skipped, with the kernel's reason, where that does not load.
+class EachTap : public TapTest, public ::testing::WithParamInterface<probe::TapDesign> {
+ protected:
+  void SetUp() override { design = GetParam(); }
 };
 
 }  // namespace gnomon

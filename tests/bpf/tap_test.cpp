@@ -1,4 +1,4 @@
-// Capture through the real kernel: what comes out of the tap is what the clients sent.
+// Capture through the real kernel: losses, holes, joins and slots, with every tap that loads.
 
 #include <fcntl.h>
 
@@ -6,6 +6,7 @@
 #include <set>
 
 #include "tests/bpf/loopback.h"
+#include "tests/bpf/messages.h"
 #include "tests/bpf/tap_fixture.h"
 
 namespace gnomon {
@@ -13,118 +14,18 @@ namespace {
 
 using loopback::ReadCall;
 using loopback::Service;
+using messages::answer_messages;
+using messages::concatenated;
+using messages::kReply;
+using messages::message;
+using messages::random_messages;
+using messages::run_client;
 
-constexpr std::string_view kReply = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+using Taps = EachTap;
 
-// A message: its length in four bytes, then that many. The first message of a connection begins with the client's
-// number.
-std::string message(std::string_view body) {
-  const auto size = static_cast<std::uint32_t>(body.size());
-  return std::string(reinterpret_cast<const char*>(&size), sizeof(size)).append(body);
-}
+INSTANTIATE_TEST_SUITE_P(Design, Taps, ::testing::ValuesIn(kTapDesigns), design_of);
 
-// Takes messages off the socket with `call`, in pieces of random size, and answers each with kReply.
-void answer_messages(int fd, ReadCall call) {
-  std::mt19937_64 random(static_cast<std::uint64_t>(fd));
-  std::vector<char> buffer(1 << 20);
-  std::uint64_t pending = 0;
-  std::string length;
-  while (true) {
-    std::size_t want = pending > 0 ? std::min<std::size_t>(pending, 1 + random() % 300'000) : 4 - length.size();
-    const std::size_t got = loopback::read_with(call, fd, buffer.data(), want);
-    if (got == 0) return;
-    if (pending > 0) {
-      pending -= got;
-    } else {
-      length.append(buffer.data(), got);
-      if (length.size() < 4) continue;
-      std::uint32_t size = 0;
-      length.copy(reinterpret_cast<char*>(&size), 4);
-      pending = size;
-      length.clear();
-    }
-    if (pending == 0) loopback::send_all(fd, kReply);
-  }
-}
-
-// Sends `messages` on one connection, each in randomly split writes and after the reply to the one before. Returns how
-// many replies were whole.
-std::size_t run_client(const Service& service, const std::vector<std::string>& messages, std::uint64_t seed) {
-  std::mt19937_64 random(seed);
-  const UniqueFd fd = service.connect();
-  std::size_t answered = 0;
-  for (const std::string& text : messages) {
-    for (std::string_view rest = text; !rest.empty();) {
-      const std::size_t piece = std::min<std::size_t>(rest.size(), 1 + random() % (random() % 4 == 0 ? 100 : 200'000));
-      loopback::send_all(fd.get(), rest.substr(0, piece));
-      rest.remove_prefix(piece);
-    }
-    answered += loopback::receive(fd.get(), kReply.size()) == kReply;
-  }
-  return answered;
-}
-
-std::vector<std::string> random_messages(std::uint32_t client, std::size_t count, std::size_t largest) {
-  std::mt19937_64 random(client);
-  std::vector<std::string> messages;
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::size_t size = i == 0 ? largest : 1 + random() % (i % 2 == 0 ? largest / 4 : 2000);
-    messages.push_back(
-        message(std::string(reinterpret_cast<const char*>(&client), 4) + loopback::random_bytes(random, size)));
-  }
-  return messages;
-}
-
-std::string concatenated(const std::vector<std::string>& parts) {
-  std::string all;
-  for (const std::string& part : parts) all += part;
-  return all;
-}
-
-class ReadCalls : public TapTest, public ::testing::WithParamInterface<ReadCall> {};
-
-TEST_P(ReadCalls, EveryByteIsCapturedOnceAndInOrder) {
-  load();
-  if (IsSkipped() || HasFailure()) return;
-  constexpr std::uint32_t kClients = 6;
-  std::vector<std::vector<std::string>> sent;
-  for (std::uint32_t i = 0; i < kClients; ++i) sent.push_back(random_messages(i, 8, 1 << 20));
-  std::set<std::string> expected;
-  std::size_t bytes = 0;
-  for (const auto& messages : sent) bytes += expected.insert(concatenated(messages)).first->size();
-  {
-    Service service([](int fd) { answer_messages(fd, GetParam()); });
-    watch(service.listener(), 1);
-    service.start();
-    std::vector<std::thread> clients;
-    for (std::uint32_t i = 0; i < kClients; ++i) {
-      clients.emplace_back([&, i] { EXPECT_EQ(run_client(service, sent[i], i), sent[i].size()); });
-    }
-    drain_until([&] { return recorder.closed == kClients; });
-    for (std::thread& client : clients) client.join();
-  }
-  std::set<std::string> captured;
-  for (const auto& [conn_id, stream] : recorder.streams) {
-    EXPECT_EQ(stream.end, tap::StreamEnd::kClosed);
-    EXPECT_FALSE(stream.joined);
-    EXPECT_TRUE(captured.insert(stream.bytes).second);
-  }
-  EXPECT_TRUE(captured == expected) << "streams differ from what was sent";
-  EXPECT_EQ(counter(PROBE_CONNECTIONS), kClients);
-  EXPECT_EQ(counter(PROBE_SAMPLED), kClients);
-  EXPECT_EQ(counter(PROBE_BYTES), bytes);
-  EXPECT_EQ(counter(PROBE_RING_FULL), 0u);
-  EXPECT_EQ(counter(PROBE_UNREADABLE), 0u);
-  EXPECT_EQ(counter(PROBE_PEEKED) > 0, GetParam() == ReadCall::kPeekThenRecv);
-  EXPECT_EQ(assembler.broken_streams(), 0u);
-  EXPECT_EQ(assembler.open_streams(), 0u);
-}
-
-INSTANTIATE_TEST_SUITE_P(All, ReadCalls,
-                         ::testing::Values(ReadCall::kRecv, ReadCall::kRead, ReadCall::kReadv, ReadCall::kRecvmsg,
-                                           ReadCall::kPeekThenRecv, ReadCall::kWaitAll));
-
-TEST_F(TapTest, BytesAfterASendSaySo) {
+TEST_P(Taps, BytesAfterASendSaySo) {
   load();
   if (IsSkipped() || HasFailure()) return;
   {
@@ -138,7 +39,7 @@ TEST_F(TapTest, BytesAfterASendSaySo) {
   EXPECT_EQ(recorder.streams.begin()->second.after_send, (std::vector<bool>{false, false, true, false}));
 }
 
-TEST_F(TapTest, RequestsThatWaitInTheBacklogAreCapturedWhole) {
+TEST_P(Taps, RequestsThatWaitInTheBacklogAreCapturedWhole) {
   load();
   if (IsSkipped() || HasFailure()) return;
   constexpr std::uint32_t kClients = 200;
@@ -165,7 +66,7 @@ TEST_F(TapTest, RequestsThatWaitInTheBacklogAreCapturedWhole) {
   EXPECT_EQ(assembler.broken_streams(), 0u);
 }
 
-TEST_F(TapTest, TheSampledFractionDecidesHowManyConnectionsAreCaptured) {
+TEST_P(Taps, TheSampledFractionDecidesHowManyConnectionsAreCaptured) {
   load();
   if (IsSkipped() || HasFailure()) return;
   Service service([](int fd) { answer_messages(fd, ReadCall::kRead); });
@@ -185,7 +86,7 @@ TEST_F(TapTest, TheSampledFractionDecidesHowManyConnectionsAreCaptured) {
   EXPECT_EQ(counter(PROBE_CONNECTIONS), 600u);
 }
 
-TEST_F(TapTest, AFullRingLosesRecordsCountsThemAndTheirStreamsSaySo) {
+TEST_P(Taps, AFullRingLosesRecordsCountsThemAndTheirStreamsSaySo) {
   load(Bytes{64 << 10});
   if (IsSkipped() || HasFailure()) return;
   constexpr std::uint32_t kClients = 12;
@@ -221,7 +122,7 @@ TEST_F(TapTest, AFullRingLosesRecordsCountsThemAndTheirStreamsSaySo) {
             delivered + counter(PROBE_RING_FULL_BYTES) + counter(PROBE_UNREADABLE) + counter(PROBE_SKIPPED_BYTES));
 }
 
-TEST_F(TapTest, AStreamResumesWhenTheRingHasRoomAgainAndTellsTheHole) {
+TEST_P(Taps, AStreamResumesWhenTheRingHasRoomAgainAndTellsTheHole) {
   load(Bytes{64 << 10});
   if (IsSkipped() || HasFailure()) return;
   const std::vector<std::string> before = random_messages(1, 40, 6000), after = random_messages(2, 3, 6000);
@@ -252,7 +153,7 @@ TEST_F(TapTest, AStreamResumesWhenTheRingHasRoomAgainAndTellsTheHole) {
   EXPECT_EQ(counter(PROBE_BYTES), stream.bytes.size() + counter(PROBE_RING_FULL_BYTES) + counter(PROBE_SKIPPED_BYTES));
 }
 
-TEST_F(TapTest, AStreamWhoseStartWasLostIsJoinedWhenTheRingHasRoomAgain) {
+TEST_P(Taps, AStreamWhoseStartWasLostIsJoinedWhenTheRingHasRoomAgain) {
   load(Bytes{4096});
   if (IsSkipped() || HasFailure()) return;
   const std::string after = message("after");
@@ -278,7 +179,7 @@ TEST_F(TapTest, AStreamWhoseStartWasLostIsJoinedWhenTheRingHasRoomAgain) {
   EXPECT_EQ(stream.end, tap::StreamEnd::kClosed);
 }
 
-TEST_F(TapTest, ASendBeforeTheLostBytesIsNotToldOfThoseBehindThem) {
+TEST_P(Taps, ASendBeforeTheLostBytesIsNotToldOfThoseBehindThem) {
   load();
   if (IsSkipped() || HasFailure()) return;
   {
@@ -308,7 +209,7 @@ TEST_F(TapTest, ASendBeforeTheLostBytesIsNotToldOfThoseBehindThem) {
   EXPECT_EQ(counter(PROBE_HOLES), 2u);
 }
 
-TEST_F(TapTest, EvenARingWithoutRoomForOpensMakesNoWrongStream) {
+TEST_P(Taps, EvenARingWithoutRoomForOpensMakesNoWrongStream) {
   load(Bytes{4096});
   if (IsSkipped() || HasFailure()) return;
   constexpr std::uint32_t kClients = 100;  // 112 bytes of ring for each one's open and close
@@ -341,7 +242,7 @@ void splice_away(int fd) {
   }
 }
 
-TEST_F(TapTest, BytesThatAreSplicedPastTheTapBreakTheStreamAndAreCounted) {
+TEST_P(Taps, BytesThatAreSplicedPastTheTapBreakTheStreamAndAreCounted) {
   load();
   if (IsSkipped() || HasFailure()) return;
   {
@@ -360,7 +261,7 @@ TEST_F(TapTest, BytesThatAreSplicedPastTheTapBreakTheStreamAndAreCounted) {
   EXPECT_EQ(counter(PROBE_BYTES), 1000u);
 }
 
-TEST_F(TapTest, AConnectionThatWasOpenIsJoinedFromTheNextRead) {
+TEST_P(Taps, AConnectionThatWasOpenIsJoinedFromTheNextRead) {
   load();
   if (IsSkipped() || HasFailure()) return;
   std::mutex mutex;
@@ -397,7 +298,7 @@ TEST_F(TapTest, AConnectionThatWasOpenIsJoinedFromTheNextRead) {
   EXPECT_EQ(counter(PROBE_REQUESTS), 1u);
 }
 
-TEST_F(TapTest, AReleasedSlotIsSilentAndTheNextOwnerStartsAtZero) {
+TEST_P(Taps, AReleasedSlotIsSilentAndTheNextOwnerStartsAtZero) {
   load();
   if (IsSkipped() || HasFailure()) return;
   Service service([](int fd) { answer_messages(fd, ReadCall::kRead); });

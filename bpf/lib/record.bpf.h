@@ -1,0 +1,161 @@
+#pragma once
+/* Records in the ring: room, headers, payload from wherever the bytes are. All hooks of one socket run under its lock, or
+ * one after the other in the thread that reads it, so its mark needs no lock of its own. Every function that loses
+ * something counts it and marks the hole: the next record says so. */
+#include "lib/socket.bpf.h"
+
+/* Set by the agent before loading. */
+const volatile __u32 ring_bytes = 0;
+const volatile __u32 wake_bytes = 0; /* ring fill beyond which the reader is woken */
+
+enum tap_source {
+	FROM_PACKET,
+	FROM_USER_MEMORY,
+};
+
+/* A counter that is not the first in its eight bytes: the verifier follows the value of one that is, in a bpf_loop() through
+ * all of its values, until it gives up (6.18: "sequence of 8193 jumps is too complex"; 6.12 as well). To go when it widens
+ * what is on the stack. */
+struct unfollowed {
+	__u32 pad;
+	__u32 value;
+};
+
+/* Bytes that the service has read, as they are cut into records. */
+struct tap_cut {
+	struct bpf_dynptr packet;
+	struct probe_socket *mark;
+	__u64 ts_ns;
+	__u64 from; /* the next byte to copy: offset in the packet, or address */
+	struct unfollowed left;
+};
+
+/* A wake-up costs the service more than the copy (an IPI, often a context switch): below the threshold the reader polls. */
+static __always_inline __u64 wake_flag(void)
+{
+	return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > wake_bytes ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+}
+
+/* Data may fill seven eighths of the ring. The rest is for TAP_OPEN and TAP_CLOSE, without which a broken stream could
+ * not be reported. */
+static __always_inline bool room_for_data(void)
+{
+	return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) < ring_bytes - ring_bytes / 8;
+}
+
+/* A stream with a hole goes on when half of the ring is free, so that it does not have one hole after the other. */
+static __always_inline bool room_to_resume(void)
+{
+	return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) < ring_bytes / 2;
+}
+
+/* `n` bytes from next_seq on will not be in any record. */
+static __always_inline void lose(struct probe_socket *mark, enum probe_counter cause, __u32 n)
+{
+	if (!(mark->flags & SOCKET_BROKEN))
+		count(mark, PROBE_HOLES, 1);
+	mark->flags |= SOCKET_BROKEN;
+	count(mark, cause, n);
+	mark->next_seq += n;
+}
+
+/* The service has taken the `n` bytes from next_seq on in a way that the tap does not see. */
+static __always_inline void lose_past_tap(struct probe_socket *mark, __u32 n)
+{
+	count(mark, PROBE_BYTES, n);
+	lose(mark, PROBE_UNREADABLE, n);
+	tell_past_tap(mark->slot);
+}
+
+static __always_inline void fill_header(struct tap_record *record, const struct probe_socket *mark, __u32 type,
+					__u64 ts_ns)
+{
+	record->ts_ns = ts_ns;
+	record->conn_id = mark->conn_id;
+	record->type = type;
+	record->flags = 0;
+	record->slot = mark->slot;
+	record->seq = mark->next_seq;
+	record->len = 0;
+	record->generation = mark->generation;
+	record->pad[0] = 0;
+	record->pad[1] = 0;
+}
+
+/* A TAP_OPEN or TAP_CLOSE at the mark's position. Returns false, having counted it, if the ring was full. */
+static __always_inline bool emit_event(struct probe_socket *mark, __u32 type, __u32 flags)
+{
+	struct tap_record *record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);
+
+	if (!record) {
+		count(mark, PROBE_RING_FULL, 1);
+		return false;
+	}
+	fill_header(record, mark, type, bpf_ktime_get_ns());
+	record->flags = flags;
+	bpf_ringbuf_submit(record, wake_flag());
+	count(mark, PROBE_RECORDS, 1);
+	return true;
+}
+
+static __always_inline long copy_out(struct tap_cut *cut, void *to, __u64 n, const enum tap_source source)
+{
+	if (source == FROM_PACKET)
+		return bpf_dynptr_read(to, n, &cut->packet, cut->from, 0);
+	return bpf_probe_read_user(to, n, (const void *)cut->from);
+}
+
+/* Copies `n` bytes, at most `capacity` (a compile-time constant), into a record of that class. On loss the cut ends. */
+static __always_inline void emit_data(struct tap_cut *cut, __u64 n, const __u32 capacity, const enum tap_source source)
+{
+	struct probe_socket *mark = cut->mark;
+	struct tap_record *record = NULL;
+
+	if (room_for_data())
+		record = bpf_ringbuf_reserve(&ring, sizeof(*record) + capacity, 0);
+	if (!record) {
+		count(mark, PROBE_RING_FULL, 1);
+		lose(mark, PROBE_RING_FULL_BYTES, cut->left.value);
+		cut->left.value = 0;
+		return;
+	}
+	/* The read's size must be seen to be in [1, capacity], on the very register that is passed. clang proves the bounds
+	 * itself and removes a second check, or keeps it on a copy of the register; the verifier (all kernels) then sees an
+	 * unbounded size. The empty asm makes `n` opaque to clang, so that the checks stay. To go with bpf_assert() (clang 18). */
+	asm volatile("" : "+r"(n));
+	if (n > capacity)
+		n = capacity;
+	asm volatile("" : "+r"(n));
+	if (n == 0)
+		n = 1;
+	if (copy_out(cut, record + 1, n, source)) {
+		bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);
+		lose(mark, PROBE_UNREADABLE, cut->left.value);
+		cut->left.value = 0;
+		return;
+	}
+	fill_header(record, mark, TAP_DATA, cut->ts_ns);
+	if (mark->sends && mark->sent_seq == mark->next_seq)
+		record->flags |= TAP_AFTER_SEND;
+	if (mark->flags & SOCKET_BROKEN)
+		record->flags |= TAP_HOLE;
+	mark->flags &= ~SOCKET_BROKEN;
+	record->len = n;
+	bpf_ringbuf_submit(record, wake_flag());
+	count(mark, PROBE_RECORDS, 1);
+	mark->sends = 0;
+	mark->next_seq += n;
+	cut->from += n;
+	cut->left.value -= n;
+}
+
+/* The next `n` bytes, or as many of them as a record takes. */
+static __always_inline void emit_chunk(struct tap_cut *cut, __u64 n, const enum tap_source source)
+{
+	if (n <= PROBE_SMALL_CHUNK)
+		emit_data(cut, n, PROBE_SMALL_CHUNK, source);
+	else if (n <= PROBE_MEDIUM_CHUNK)
+		emit_data(cut, n, PROBE_MEDIUM_CHUNK, source);
+	else
+		emit_data(cut, n <= PROBE_LARGE_CHUNK ? n : PROBE_LARGE_CHUNK, PROBE_LARGE_CHUNK, source);
+}

@@ -1,0 +1,108 @@
+// What comes out of each tap is what the clients sent, byte for byte.
+
+#include <set>
+#include <tuple>
+
+#include "tests/bpf/loopback.h"
+#include "tests/bpf/messages.h"
+#include "tests/bpf/tap_fixture.h"
+
+namespace gnomon {
+namespace {
+
+using loopback::ReadCall;
+using loopback::Service;
+using messages::concatenated;
+using messages::random_messages;
+
+class Capture : public TapTest {
+ protected:
+  // Has `clients` clients at once send `count` random messages each, one of them of `largest` bytes, to a service that
+  // takes them with `serve`, and expects the streams to be exactly that. Returns how many bytes they were.
+  std::size_t expect_whole(Service::Serve serve, std::uint32_t clients, std::size_t count, std::size_t largest) {
+    std::vector<std::vector<std::string>> sent;
+    for (std::uint32_t i = 0; i < clients; ++i) sent.push_back(random_messages(i, count, largest));
+    std::set<std::string> expected;
+    std::size_t bytes = 0;
+    for (const auto& texts : sent) bytes += expected.insert(concatenated(texts)).first->size();
+    {
+      Service service(std::move(serve));
+      watch(service.listener(), 1);
+      service.start();
+      std::vector<std::thread> threads;
+      for (std::uint32_t i = 0; i < clients; ++i) {
+        threads.emplace_back([&, i] { EXPECT_EQ(messages::run_client(service, sent[i], i), sent[i].size()); });
+      }
+      drain_until([&] { return recorder.closed == clients; });
+      for (std::thread& thread : threads) thread.join();
+    }
+    std::set<std::string> captured;
+    for (const auto& [conn_id, stream] : recorder.streams) {
+      EXPECT_EQ(stream.end, tap::StreamEnd::kClosed);
+      EXPECT_FALSE(stream.joined);
+      EXPECT_TRUE(captured.insert(stream.bytes).second);
+    }
+    EXPECT_TRUE(captured == expected) << "streams differ from what was sent";
+    EXPECT_EQ(counter(PROBE_CONNECTIONS), clients);
+    EXPECT_EQ(counter(PROBE_SAMPLED), clients);
+    EXPECT_EQ(counter(PROBE_BYTES), bytes);
+    EXPECT_EQ(counter(PROBE_RING_FULL), 0u);
+    EXPECT_EQ(counter(PROBE_UNREADABLE), 0u);
+    EXPECT_EQ(assembler.broken_streams(), 0u);
+    EXPECT_EQ(assembler.open_streams(), 0u);
+    return bytes;
+  }
+};
+
+struct Call {
+  const char* name;
+  ReadCall call;
+};
+
+class ReadCalls : public Capture, public ::testing::WithParamInterface<std::tuple<probe::TapDesign, Call>> {
+ protected:
+  void SetUp() override { design = std::get<0>(GetParam()); }
+  ReadCall call() const { return std::get<1>(GetParam()).call; }
+};
+
+TEST_P(ReadCalls, EveryByteIsCapturedOnceAndInOrder) {
+  if (design == probe::TapDesign::kReceiveCall && call() == ReadCall::kRecvmmsg)
+    GTEST_SKIP() << "this tap does not follow recvmmsg(); ReceiveCall tests that it counts it";
+  load();
+  if (IsSkipped() || HasFailure()) return;
+  expect_whole([this](int fd) { messages::answer_messages(fd, call()); }, 6, 8, 1 << 20);
+  if (design == probe::TapDesign::kPacketCopy) {
+    EXPECT_EQ(counter(PROBE_PEEKED) > 0, call() == ReadCall::kPeekThenRecv);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, ReadCalls,
+    ::testing::Combine(::testing::ValuesIn(kTapDesigns),
+                       ::testing::Values(Call{"recv", ReadCall::kRecv}, Call{"read", ReadCall::kRead},
+                                         Call{"readv", ReadCall::kReadv}, Call{"recvmsg", ReadCall::kRecvmsg},
+                                         Call{"recvmmsg", ReadCall::kRecvmmsg},
+                                         Call{"MSG_PEEK", ReadCall::kPeekThenRecv},
+                                         Call{"MSG_WAITALL", ReadCall::kWaitAll})),
+    [](const auto& test) { return test_name(std::get<0>(test.param)) + "_" + std::get<1>(test.param).name; });
+
+TEST_F(Capture, ReceiveCallCountsWhatItCannotFollow) {
+  design = probe::TapDesign::kReceiveCall;
+  load();
+  if (IsSkipped() || HasFailure()) return;
+  const std::string text = concatenated(random_messages(1, 4, 20'000));
+  {
+    Service service([](int fd) { messages::answer_messages(fd, ReadCall::kRecvmmsg); });
+    watch(service.listener(), 1);
+    service.start();
+    EXPECT_EQ(messages::run_client(service, random_messages(1, 4, 20'000), 1), 4u);
+  }
+  drain_until([&] { return recorder.closed == 1; });
+  EXPECT_EQ(counter(PROBE_OTHER_CALL), text.size());
+  EXPECT_EQ(counter(PROBE_UNREADABLE), text.size());
+  EXPECT_EQ(recorder.streams.begin()->second.bytes, "");
+  EXPECT_EQ(recorder.streams.begin()->second.end, tap::StreamEnd::kBroken);
+}
+
+}  // namespace
+}  // namespace gnomon
