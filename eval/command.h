@@ -22,6 +22,7 @@ void add_rolling(CLI::App& cli, Run& run);
 void add_detect(CLI::App& cli, Run& run);
 
 void add_judge(CLI::App& cli, Run& run);
+void add_sequential(CLI::App& cli, Run& run);
 
 void add_queueing(CLI::App& cli, Run& run);
 void add_usl(CLI::App& cli, Run& run);

@@ -27,6 +27,7 @@ int main(int argc, char** argv) {
   gnomon::eval::add_judge(cli, run);
   gnomon::eval::add_queueing(cli, run);
   gnomon::eval::add_rolling(cli, run);
+  gnomon::eval::add_sequential(cli, run);
   gnomon::eval::add_usl(cli, run);
   try {
     cli.parse(argc, argv);

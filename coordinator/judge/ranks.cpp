@@ -12,8 +12,9 @@
 namespace gnomon::judge {
 namespace {
 
-constexpr std::size_t kMostGroups = 128;   // the moments cost its cube
-constexpr std::size_t kMostValues = 1000;  // of each sample; the differences cost its square
+constexpr std::size_t kMostGroups = 128;      // the moments cost its cube
+constexpr double kMostArrangements = 200000;  // gone through one by one: up to 10 against 10 values
+constexpr std::size_t kMostValues = 1000;     // of each sample; the differences cost its square
 
 struct Cumulants {
   double first = 0, second = 0, third = 0, fourth = 0;  // power sums of the weights
@@ -69,6 +70,45 @@ Quadratic anderson_darling(const Pooled& pooled) {
           .cumulants = {m.trace(), square.trace(), square.cwiseProduct(m).sum(), square.squaredNorm()}};
 }
 
+// P under no difference that the statistic is at least this one, by going through all arrangements of the pooled
+// values: how many of each group are treatment's.
+class Arrangements {
+ public:
+  explicit Arrangements(const Pooled& pooled) : pooled_(pooled) {}
+
+  double upper_tail(double statistic) {
+    const double n = pooled_.count();
+    least_ = statistic * n * n / ((n - 1) * pooled_.control * pooled_.treatment) * (1 - 1e-9);
+    all_ = beyond_ = 0;
+    go_on(0, 0, 0, 0, 1);
+    return beyond_ / all_;
+  }
+
+ private:
+  // `before` values lie below the group, `treatment` of them treatment's; `ways` arrangements have led here to `sum`.
+  void go_on(std::size_t at, double before, double treatment, double sum, double ways) {
+    if (at == pooled_.groups.size()) {
+      all_ += ways;
+      if (sum >= least_) beyond_ += ways;
+      return;
+    }
+    const double here = pooled_.groups[at].count(), n = pooled_.count(), after = n - before - here;
+    const double middle = (before + here / 2) / n, variance = middle * (1 - middle) - here / n / 4;
+    const double most = std::min(here, pooled_.treatment - treatment);
+    double choices = 1;  // here over k
+    for (double k = 0; k <= most; ++k) {
+      if (k > 0) choices *= (here - k + 1) / k;
+      if (pooled_.treatment - treatment - k > after) continue;  // more than is left
+      const double difference =
+          (treatment + k / 2) / pooled_.treatment - (before - treatment + (here - k) / 2) / pooled_.control;
+      go_on(at + 1, before + here, treatment + k, sum + here / n * difference * difference / variance, ways * choices);
+    }
+  }
+
+  const Pooled& pooled_;
+  double least_ = 0, all_ = 0, beyond_ = 0;
+};
+
 // Variance of the number of pairs in which treatment is higher, ties counting half.
 double rank_sum_variance(const Pooled& pooled) {
   const double n = pooled.count();
@@ -100,6 +140,10 @@ RankTest compare_ranks(const Pooled& pooled) {
   test.z = (higher - pairs / 2) / std::sqrt(variance * pooled.inflation);
   const Quadratic form = anderson_darling(coarse(pooled, kMostGroups));
   test.anderson_darling = form.statistic / pooled.inflation;
+  if (pooled.inflation == 1 && least_p_value(pooled.control, pooled.treatment) >= 2 / kMostArrangements) {
+    test.p_value = Arrangements(pooled).upper_tail(test.anderson_darling);
+    return test;
+  }
   test.p_value = std::clamp(upper_tail(test.anderson_darling, form.cumulants),
                             least_p_value(pooled.control / pooled.inflation, pooled.treatment / pooled.inflation), 1.0);
   return test;

@@ -17,10 +17,10 @@ struct RankTest {
   double z = 0;                 // Wilcoxon's rank sum, standardised; > 0 when treatment is higher
 };
 
-// Two-sample Anderson-Darling test with midranks (Scholz and Stephens 1987). Its distribution under no difference is
-// that of a sum of weighted chi-squares; the weights' first four power sums are exact for the ties that there are and
-// give p (Liu, Tang and Zhang 2009). p is never below that of the two most extreme arrangements of so few values.
-// Autocorrelated samples count as fewer (Pooled::inflation). Samples of one value, or empty: p = 1.
+// Two-sample Anderson-Darling test with midranks (Scholz and Stephens 1987). Up to 10 against 10 values, p is exact:
+// all arrangements of the pooled values are gone through. Beyond, the statistic under no difference is a sum of
+// weighted chi-squares; the weights' first four power sums are exact for the ties that there are and give p (Liu, Tang
+// and Zhang 2009). Autocorrelated samples count as fewer (Pooled::inflation). Samples of one value, or empty: p = 1.
 RankTest compare_ranks(const Pooled& pooled);
 
 // The least p that samples of these sizes can have: two arrangements of all.
