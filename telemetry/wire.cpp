@@ -55,64 +55,28 @@ absl::StatusOr<Histogram> from_wire(const v1::Histogram& wire) {
   return histogram;
 }
 
+// A counter without a field of its name does not compile.
+#define GNOMON_SET(field, label, loss, help) wire.set_##field(counters.field);
+#define GNOMON_GET(field, label, loss, help) .field = wire.field(),
+
 v1::TapCounters to_wire(const TapCounters& counters) {
   v1::TapCounters wire;
-  wire.set_connections(counters.connections);
-  wire.set_sampled_connections(counters.sampled_connections);
-  wire.set_bytes(counters.bytes);
-  wire.set_requests(counters.requests);
-  wire.set_lost_records(counters.lost_records);
-  wire.set_lost_bytes(counters.lost_bytes);
-  wire.set_broken_streams(counters.broken_streams);
-  wire.set_unparsable_streams(counters.unparsable_streams);
-  wire.set_truncated_requests(counters.truncated_requests);
-  wire.set_oversized_requests(counters.oversized_requests);
-  wire.set_unjoinable_streams(counters.unjoinable_streams);
-  wire.set_withheld_writes(counters.withheld_writes);
+  GNOMON_TAP_COUNTERS(GNOMON_SET)
   return wire;
 }
 
 v1::ReplayCounters to_wire(const ReplayCounters& counters) {
   v1::ReplayCounters wire;
-  wire.set_offered(counters.offered);
-  wire.set_copies(counters.copies);
-  wire.set_answered(counters.answered);
-  wire.set_error_answers(counters.error_answers);
-  wire.set_refused(counters.refused);
-  wire.set_reset(counters.reset);
-  wire.set_timed_out(counters.timed_out);
-  wire.set_shed(counters.shed);
-  wire.set_cancelled(counters.cancelled);
-  wire.set_late(counters.late);
+  GNOMON_REPLAY_COUNTERS(GNOMON_SET)
   return wire;
 }
 
 TapCounters from_wire(const v1::TapCounters& wire) {
-  return {.connections = wire.connections(),
-          .sampled_connections = wire.sampled_connections(),
-          .bytes = wire.bytes(),
-          .requests = wire.requests(),
-          .lost_records = wire.lost_records(),
-          .lost_bytes = wire.lost_bytes(),
-          .broken_streams = wire.broken_streams(),
-          .unparsable_streams = wire.unparsable_streams(),
-          .truncated_requests = wire.truncated_requests(),
-          .oversized_requests = wire.oversized_requests(),
-          .unjoinable_streams = wire.unjoinable_streams(),
-          .withheld_writes = wire.withheld_writes()};
+  return {GNOMON_TAP_COUNTERS(GNOMON_GET)};
 }
 
 ReplayCounters from_wire(const v1::ReplayCounters& wire) {
-  return {.offered = wire.offered(),
-          .copies = wire.copies(),
-          .answered = wire.answered(),
-          .error_answers = wire.error_answers(),
-          .refused = wire.refused(),
-          .reset = wire.reset(),
-          .timed_out = wire.timed_out(),
-          .shed = wire.shed(),
-          .cancelled = wire.cancelled(),
-          .late = wire.late()};
+  return {GNOMON_REPLAY_COUNTERS(GNOMON_GET)};
 }
 
 v1::Sample to_wire(const Sample& sample) {

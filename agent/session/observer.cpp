@@ -12,21 +12,6 @@ namespace {
 constexpr std::chrono::duration<double> kHalfLife = std::chrono::seconds(5);
 constexpr double kFewRequests = 50;
 
-telemetry::TapCounters difference(const telemetry::TapCounters& later, const telemetry::TapCounters& earlier) {
-  return {.connections = later.connections - earlier.connections,
-          .sampled_connections = later.sampled_connections - earlier.sampled_connections,
-          .bytes = later.bytes - earlier.bytes,
-          .requests = later.requests - earlier.requests,
-          .lost_records = later.lost_records - earlier.lost_records,
-          .lost_bytes = later.lost_bytes - earlier.lost_bytes,
-          .broken_streams = later.broken_streams - earlier.broken_streams,
-          .unparsable_streams = later.unparsable_streams - earlier.unparsable_streams,
-          .truncated_requests = later.truncated_requests - earlier.truncated_requests,
-          .oversized_requests = later.oversized_requests - earlier.oversized_requests,
-          .unjoinable_streams = later.unjoinable_streams - earlier.unjoinable_streams,
-          .withheld_writes = later.withheld_writes - earlier.withheld_writes};
-}
-
 void add(const replay::Reading& reading, telemetry::Sample& sample) {
   sample.response_time.merge(reading.response_time);
   sample.replayed += reading.replayed;
@@ -88,7 +73,15 @@ absl::StatusOr<std::vector<telemetry::Sample>> Observer::look(int block, bool se
   tap.bytes = counter[PROBE_BYTES];
   tap.lost_records = counter[PROBE_RING_FULL];
   tap.lost_bytes = counter[PROBE_RING_FULL_BYTES] + counter[PROBE_UNREADABLE] + counter[PROBE_SKIPPED_BYTES];
-  production.tap = difference(tap, last_tap_);
+  tap.unreadable_bytes = counter[PROBE_UNREADABLE];
+  tap.spliced_bytes = counter[PROBE_SPLICED];
+  tap.zero_copied_bytes = counter[PROBE_ZERO_COPIED];
+  tap.discarded_bytes = counter[PROBE_DISCARDED];
+  tap.holes = counter[PROBE_HOLES];
+  tap.tls_unseen = counter[PROBE_TLS_UNSEEN];
+  tap.peeked = counter[PROBE_PEEKED];
+  tap.status_unknown = counter[PROBE_STATUS_UNKNOWN];
+  production.tap = telemetry::difference(tap, last_tap_);
   last_tap_ = tap;
 
   const MonoTime now = clock_.now();

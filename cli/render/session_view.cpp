@@ -119,34 +119,14 @@ std::string block_kind_name(v1::BlockKind kind) {
 }
 
 std::vector<CounterRow> counter_rows(const telemetry::TapCounters& tap, const telemetry::ReplayCounters& replay) {
-  return {
-      {"connections", tap.connections, "connections that production had while watched", false},
-      {"sampled connections", tap.sampled_connections, "of these, the ones whose requests are captured", false},
-      {"captured bytes", tap.bytes, "bytes of requests, copied in the kernel; they stay on this machine", false},
-      {"captured requests", tap.requests, "whole requests found in them", false},
-      {"lost records", tap.lost_records, "the agent was too slow: the kernel's buffer was full", true},
-      {"lost bytes", tap.lost_bytes, "bytes not copied: in those records, unreadable, or after a hole", true},
-      {"broken streams", tap.broken_streams, "connections given up at a hole, so that nothing damaged is replayed",
-       true},
-      {"unparsable streams", tap.unparsable_streams, "connections of an unknown protocol, or that ask for another one",
-       true},
-      {"truncated requests", tap.truncated_requests, "closed, or joined, in the middle of a request: not replayed",
-       true},
-      {"oversized requests", tap.oversized_requests, "larger than is replayed", true},
-      {"unjoinable streams", tap.unjoinable_streams, "not seen from their start, which their protocol needs", true},
-      {"withheld writes", tap.withheld_writes, "requests that may write: replayed only if the descriptor says so",
-       false},
-      {"offered", replay.offered, "captured requests handed to the replayer", false},
-      {"copies", replay.copies, "replays scheduled", false},
-      {"answered", replay.answered, "replays with a response", false},
-      {"answered with errors", replay.error_answers, "of these, server errors", false},
-      {"refused", replay.refused, "the shadow accepted no connection", true},
-      {"reset", replay.reset, "the connection was reset by the shadow", true},
-      {"timed out", replay.timed_out, "no response in time", true},
-      {"shed", replay.shed, "not sent: too many were in flight", true},
-      {"cancelled", replay.cancelled, "not sent: their block ended before they were due", false},
-      {"late", replay.late, "sent more than 1 ms after they were due", true},
+  std::vector<CounterRow> rows;
+  const auto add = [&rows]<class Set>(const Set& counters) {
+    for (const auto& counter : telemetry::counters_of<Set>())
+      rows.push_back({std::string(counter.label), counters.*counter.value, std::string(counter.help), counter.loss});
   };
+  add(tap);
+  add(replay);
+  return rows;
 }
 
 std::string describe_losses(const telemetry::TapCounters& tap, const telemetry::ReplayCounters& replay) {

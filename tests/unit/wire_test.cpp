@@ -8,6 +8,13 @@ namespace {
 
 using std::chrono::milliseconds;
 
+// Another value for each.
+template <class Set>
+void number(Set& counters) {
+  std::uint64_t next = 1;
+  for (const auto& counter : counters_of<Set>()) counters.*counter.value = next++;
+}
+
 Sample full_sample() {
   Sample sample{
       .session_id = "s-1", .role = Role::kShadow, .end = WallTime(milliseconds(1234)), .span = milliseconds(998)};
@@ -24,8 +31,8 @@ Sample full_sample() {
   sample.cpu = milliseconds(70);
   sample.throttled = milliseconds(5);
   sample.memory_bytes = 1 << 20;
-  sample.tap = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
-  sample.replay = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
+  number(sample.tap);
+  number(sample.replay);
   return sample;
 }
 
@@ -51,6 +58,22 @@ TEST(Wire, ASampleComesBackAsItWas) {
   EXPECT_EQ(back->memory_bytes, sample.memory_bytes);
   EXPECT_EQ(back->tap, sample.tap);
   EXPECT_EQ(back->replay, sample.replay);
+}
+
+TEST(Wire, EachFieldIsACounter) {
+  EXPECT_EQ(counters_of<TapCounters>().size(), static_cast<std::size_t>(v1::TapCounters::descriptor()->field_count()));
+  EXPECT_EQ(counters_of<ReplayCounters>().size(),
+            static_cast<std::size_t>(v1::ReplayCounters::descriptor()->field_count()));
+}
+
+TEST(Counters, DifferenceAndSumUndoEachOther) {
+  TapCounters earlier, between;
+  number(earlier);
+  number(between);
+  TapCounters later = earlier;
+  later += between;
+  EXPECT_EQ(later.status_unknown, 2 * earlier.status_unknown);
+  EXPECT_EQ(difference(later, earlier), between);
 }
 
 TEST(Wire, AnEmptyHistogramStaysEmpty) {
