@@ -1,0 +1,113 @@
+// The limits that the agent's cgroup is made with, in whichever cgroup version the kernel has mounted.
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <fstream>
+#include <functional>
+
+#include "agent/shadow/cgroups.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace gnomon::shadow {
+namespace {
+
+class CgroupLimits : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+    const auto all = hierarchies(kCgroupRoot);
+    if (all.empty()) GTEST_SKIP() << "no cgroups at " << kCgroupRoot;
+  }
+  void TearDown() override {
+    if (child_ > 0) {
+      ::kill(child_, SIGKILL);
+      ::waitpid(child_, nullptr, 0);
+    }
+    EXPECT_TRUE(remove_cgroups(agent_cgroups(kCgroupRoot, agent_)).ok());
+    remove_empty_parents(kCgroupRoot);
+  }
+
+  void make(Budget budget) {
+    const absl::Status made = make_budget_cgroup(kCgroupRoot, agent_, budget);
+    ASSERT_TRUE(made.ok()) << std::string(made.message());
+  }
+
+  // Runs `work` in a process of the cgroup; in v2 that has to be a leaf, as a shadow's is.
+  void run_inside(const std::function<void()>& work) {
+    std::vector<std::string> leaves;
+    for (const std::string& directory : agent_cgroups(kCgroupRoot, agent_)) {
+      leaves.push_back(directory + "/session");
+      ASSERT_EQ(::mkdir(leaves.back().c_str(), 0755), 0) << leaves.back();
+    }
+    child_ = ::fork();
+    if (child_ != 0) return;
+    ::alarm(60);
+    for (const std::string& leaf : leaves) std::ofstream(leaf + "/cgroup.procs") << ::getpid();
+    work();
+    ::_exit(0);
+  }
+
+  // The largest number behind `key` in any `file` of the agent's cgroups; 0 if there is none.
+  std::uint64_t value(const std::string& file, const std::string& key) const {
+    std::uint64_t largest = 0;
+    for (const std::string& directory : agent_cgroups(kCgroupRoot, agent_)) {
+      std::ifstream in(directory + "/" + file);
+      std::string name;
+      for (std::uint64_t number = 0; in >> name >> number;)
+        if (name == key) largest = std::max(largest, number);
+    }
+    return largest;
+  }
+
+  bool has(const std::string& v1, const std::string& v2) const {
+    const auto directories = agent_cgroups(kCgroupRoot, agent_);
+    return std::ranges::any_of(directories, [&](const std::string& directory) {
+      return ::access((directory + "/" + v1).c_str(), F_OK) == 0 || ::access((directory + "/" + v2).c_str(), F_OK) == 0;
+    });
+  }
+
+  const std::string agent_ = "kernel-test-" + std::to_string(::getpid());
+  pid_t child_ = 0;
+};
+
+TEST_F(CgroupLimits, AProcessThatWantsMoreCpuThanItsBudgetIsThrottled) {
+  if (IsSkipped()) return;
+  make({.cpu = MilliCpu{100}, .memory = Bytes{128u << 20}});
+  if (HasFatalFailure()) return;
+  if (!has("cpu.cfs_quota_us", "cpu.max")) GTEST_SKIP() << "no cpu controller";
+  run_inside([] {
+    while (true) ::getppid();
+  });
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (value("cpu.stat", "nr_throttled") < 3 && std::chrono::steady_clock::now() < deadline) ::usleep(20'000);
+  EXPECT_GE(value("cpu.stat", "nr_throttled"), 3u);
+  // Throttled in most periods in which it ran: it is one process that never waits.
+  EXPECT_GE(value("cpu.stat", "nr_throttled") * 2, value("cpu.stat", "nr_periods"));
+}
+
+TEST_F(CgroupLimits, AProcessThatTakesMoreMemoryThanItsBudgetIsKilled) {
+  if (IsSkipped()) return;
+  make({.cpu = MilliCpu{1000}, .memory = Bytes{32u << 20}});
+  if (HasFatalFailure()) return;
+  if (!has("memory.limit_in_bytes", "memory.max")) GTEST_SKIP() << "no memory controller";
+  constexpr std::size_t kTaken = 96u << 20;
+  run_inside([] {
+    void* taken = ::mmap(nullptr, kTaken, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (taken != MAP_FAILED) std::memset(taken, 1, kTaken);
+  });
+  int status = 0;
+  ASSERT_EQ(::waitpid(std::exchange(child_, 0), &status, 0) > 0, true);
+  ASSERT_TRUE(WIFSIGNALED(status)) << "it ended with " << WEXITSTATUS(status) << " and had all it asked for";
+  EXPECT_EQ(WTERMSIG(status), SIGKILL);
+}
+
+}  // namespace
+}  // namespace gnomon::shadow
