@@ -64,7 +64,7 @@ static __always_inline __u32 status_of(struct msghdr *msg)
 
 	if (type == bpf_core_enum_value(enum iter_type, ITER_UBUF)) {
 		if (msg->msg_iter.count < STATUS_LINE_BYTES ||
-		    bpf_probe_read_user(line, STATUS_LINE_BYTES, msg->msg_iter.ubuf + skip))
+		    bpf_probe_read_user(line, STATUS_LINE_BYTES, (const void *)(buffer_at(&msg->msg_iter) + skip)))
 			return STATUS_UNKNOWN;
 	} else if (type == bpf_core_enum_value(enum iter_type, ITER_IOVEC)) {
 		if (!gather(segments_of(&msg->msg_iter), skip, msg->msg_iter.nr_segs, line))

@@ -145,7 +145,7 @@ static __always_inline bool buffer_of_iterator(struct user_cut *read, struct iov
 	__u64 begin;
 
 	if (iterator->iter_type == bpf_core_enum_value(enum iter_type, ITER_UBUF)) {
-		read->cut.from = (__u64)iterator->ubuf + iterator->iov_offset - len;
+		read->cut.from = buffer_at(iterator) + iterator->iov_offset - len;
 		read->in_segment.value = len;
 		return true;
 	}

@@ -56,12 +56,25 @@ static __always_inline __u32 taken_to(struct sock *sk, struct tcp_sock *tcp)
 	return fin && taken == end ? taken - 1 : taken;
 }
 
-/* An iterator's array of segments, which Linux 6.4 renamed. */
+/* Addresses in an iterator, read as numbers: through a pointer they would be pointers to the verifier of Linux 6.1, which
+ * takes no arithmetic with them. To go with that kernel. */
+static __always_inline __u64 buffer_at(struct iov_iter *iterator)
+{
+	__u64 address = 0;
+
+	bpf_core_read(&address, sizeof(address), &iterator->ubuf);
+	return address;
+}
+
+/* The array of segments, which Linux 6.4 renamed. */
 static __always_inline const struct iovec *segments_of(struct iov_iter *iterator)
 {
 	struct iov_iter___before_6_4 *former = (void *)iterator;
+	__u64 address = 0;
 
 	if (bpf_core_field_exists(iterator->__iov))
-		return iterator->__iov;
-	return former->iov;
+		bpf_core_read(&address, sizeof(address), &iterator->__iov);
+	else
+		bpf_core_read(&address, sizeof(address), &former->iov);
+	return (const struct iovec *)address;
 }
