@@ -13,10 +13,11 @@
 namespace gnomon::probe {
 namespace {
 
-// The uprobe program for a function of tls::kFunctions; tls_free needs no return.
+// The uprobe program for a function of a tls::Library; tls_free needs no return.
 bpf_program* program_for(const tls_bpf& skeleton, std::string_view function) {
   if (function == "SSL_read") return skeleton.progs.tls_read;
-  if (function == "SSL_read_ex" || function == "SSL_read_early_data") return skeleton.progs.tls_read_ex;
+  if (function == "SSL_read_ex" || function == "SSL_read_early_data" || function == tls::kInnerRead)
+    return skeleton.progs.tls_read_ex;
   if (function == "SSL_free" || function == "SSL_clear") return skeleton.progs.tls_free;
   return skeleton.progs.tls_other;
 }

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -16,6 +17,10 @@ namespace gnomon::tls {
 // in .dynsym, and in .symtab if there is one. kInvalidArgument if the file is not a sound ELF64 file for this machine.
 absl::StatusOr<std::map<std::string, std::uint64_t>> function_offsets(std::span<const std::byte> file,
                                                                       std::span<const std::string_view> names);
+
+// The offset in the file of the one function that all of `callers` call, or jump to, with a 32-bit displacement, and
+// that begins with a push: of that push, past an ENDBR64. Nothing if there is none, or several.
+std::optional<std::uint64_t> common_callee(std::span<const std::byte> file, std::span<const std::string_view> callers);
 
 // Whether the file has a section of that name.
 bool has_section(std::span<const std::byte> file, std::string_view name);

@@ -19,6 +19,9 @@ inline constexpr std::array<std::string_view, 10> kFunctions = {
     "SSL_read", "SSL_do_handshake", "SSL_free",     "SSL_read_ex", "SSL_read_early_data",
     "SSL_peek", "SSL_peek_ex",      "SSL_shutdown", "SSL_accept",  "SSL_clear"};
 inline constexpr std::size_t kNeededFunctions = 3;
+// What both of these call, with SSL_read_ex's arguments and result, is probed in their place where it is found.
+inline constexpr std::array<std::string_view, 2> kReads = {"SSL_read", "SSL_read_ex"};
+inline constexpr char kInnerRead[] = "ssl_read_internal";
 
 // One file: all processes that map it share its inode, and so its probes.
 struct Library {
@@ -30,7 +33,8 @@ struct Library {
 };
 
 // The OpenSSL libraries that the processes map, each once. Processes that have gone are passed over. kUnimplemented,
-// with what was found instead and what to do, if there are none: TLS linked statically, or not OpenSSL's.
+// with what was found instead and what to do, if there is other TLS: linked statically, or not OpenSSL's. kNotFound if
+// none was found, which does not say that there is none (Rust's rustls).
 absl::StatusOr<std::vector<Library>> find_libraries(const std::string& proc, const std::vector<pid_t>& pids);
 
 }  // namespace gnomon::tls

@@ -152,9 +152,16 @@ TEST_P(TlsTest, ConnectionsReadOutsideOfOpensslAreCountedAndBroken) {
   EXPECT_EQ(counter(PROBE_TLS_UNSEEN), 1u);
 }
 
-// What is at the beginning of SSL_read in this process: a probe puts a breakpoint there.
+TEST_P(TlsTest, TheFunctionBehindTheReadsIsFound) {
+  const auto libraries = tls::find_libraries("/proc", {::getpid()});
+  ASSERT_TRUE(libraries.ok()) << std::string(libraries.status().message());
+  EXPECT_TRUE(libraries->front().offsets.contains(tls::kInnerRead));
+  EXPECT_FALSE(libraries->front().offsets.contains("SSL_read"));
+}
+
+// What is at the beginning of SSL_do_handshake in this process: a probe puts a breakpoint there.
 unsigned char first_instruction() {
-  return *reinterpret_cast<const volatile unsigned char*>(reinterpret_cast<std::uintptr_t>(&SSL_read));
+  return *reinterpret_cast<const volatile unsigned char*>(reinterpret_cast<std::uintptr_t>(&SSL_do_handshake));
 }
 
 TEST_P(TlsTest, AReleasedSlotLeavesNoUprobe) {
