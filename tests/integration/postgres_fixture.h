@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "agent/protocol/protocol.h"
-#include "tests/integration/shadow_fixture.h"
+#include "tests/integration/conformance.h"
 
 namespace gnomon::protocol::pg {
 
@@ -36,18 +36,5 @@ class PostgresServer {
 
 // Runs a program through `sh -c` with PGPORT set and PGHOST, PGUSER and PGPASSWORD for anna; its output.
 std::string run_client(const std::string& command, std::uint16_t port);
-
-// Passes bytes on between its clients and a server, and records what each client sends, per connection, piece by piece.
-class RecordingProxy {
- public:
-  explicit RecordingProxy(std::uint16_t server_port);
-  ~RecordingProxy();
-  std::uint16_t port() const;
-  std::vector<std::vector<std::string>> connections() const;
-
- private:
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
-};
 
 }  // namespace gnomon::protocol::pg

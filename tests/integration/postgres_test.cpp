@@ -1,71 +1,27 @@
 // The framer and the client against real PostgreSQL: what psql and pgbench send to one server is framed, and spoken by
 // the client to a second.
 #include <algorithm>
-#include <array>
 #include <string>
 #include <vector>
 
 #include "agent/protocol/postgres/postgres.h"
-#include "boost/asio.hpp"
 #include "gtest/gtest.h"
 #include "tests/integration/postgres_fixture.h"
 
 namespace gnomon::protocol::pg {
 namespace {
 
-namespace asio = boost::asio;
-
 std::vector<std::vector<Request>> frame(const RecordingProxy& proxy) {
-  std::vector<std::vector<Request>> all;
-  for (const auto& pieces : proxy.connections()) {
-    const auto framer = postgres().framer(all.size() + 1, false, {});
-    auto& units = all.emplace_back();
-    for (const std::string& piece : pieces) framer->feed(std::as_bytes(std::span(piece)), {}, false, units);
-    EXPECT_EQ(framer->state(), RequestFramer::State::kFraming);
-    EXPECT_FALSE(framer->mid_message());
-  }
-  return all;
+  return protocol::frame(proxy, postgres());
 }
 
-// One connection to a server, driven by hand.
-class Connection {
+class Connection : public Dialogue {
  public:
-  explicit Connection(std::uint16_t port) : socket_(io_), client_(postgres().client({PostgresServer::kPassword})) {
-    socket_.connect({asio::ip::address_v4::loopback(), port});
-  }
-  // Sends them without waiting for answers, then awaits those. Fewer answers than units: the connection ended.
-  std::vector<Answer> exchange(const std::vector<Request>& units) {
-    std::string out;
-    if (!started_ && !units.empty()) client_->start(units.front(), out);
-    started_ = true;
-    std::vector<Answer> answers;
-    std::size_t sent = 0;
-    boost::system::error_code error;
-    while (answers.size() < units.size() && !error) {
-      for (; sent < units.size() && sent - answers.size() < client_->concurrency(); ++sent)
-        client_->send(units[sent], sent, out);
-      asio::write(socket_, asio::buffer(std::exchange(out, {})), error);
-      const std::size_t size = socket_.read_some(asio::buffer(buffer_), error);
-      if (!client_->receive(std::as_bytes(std::span(buffer_).first(size)), answers, out)) break;
-    }
-    return answers;
-  }
-
- private:
-  asio::io_context io_;
-  asio::ip::tcp::socket socket_;
-  std::unique_ptr<Client> client_;
-  std::array<char, 16384> buffer_{};
-  bool started_ = false;
+  explicit Connection(std::uint16_t port) : Dialogue(port, postgres(), {PostgresServer::kPassword}) {}
 };
 
 std::vector<Answer> replay(const std::vector<Request>& units, std::uint16_t port) {
   return Connection(port).exchange(units);
-}
-
-std::size_t errors(const std::vector<Answer>& answers) {
-  return static_cast<std::size_t>(
-      std::count_if(answers.begin(), answers.end(), [](const Answer& a) { return a.error; }));
 }
 
 const std::string kTables =

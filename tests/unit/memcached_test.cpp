@@ -96,7 +96,7 @@ TEST(MemcachedFramer, FramesEachFormHoweverTheStreamIsSplit) {
 TEST(MemcachedFramer, RefusesWhatIsNotCertain) {
   for (const std::string bad : {"GET a\r\n", "get\r\n", "set a 0 0\r\n", "set a 0 0 x\r\nx\r\n", "set a 0 0 1\r\nxyz",
                                 "set a 0 0 1 again\r\nx\r\n", "incr a b\r\n", "ms a T90 2\r\nab\r\n", "mg a 1\r\n",
-                                "frobnicate a\r\n", "get a\tb\r\n", "\r\n", "set a 0 0 18446744073709551616\r\n"})
+                                "frobnicate a\r\n", "get a\rb\r\n", "\r\n", "set a 0 0 18446744073709551616\r\n"})
     for (std::size_t piece = 1; piece <= bad.size(); ++piece) {
       EXPECT_EQ(frame(bad, piece).state, State::kUnparsable) << bad;
       EXPECT_TRUE(frame(bad, piece).requests.empty()) << bad;

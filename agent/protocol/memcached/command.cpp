@@ -85,8 +85,9 @@ bool split(std::string_view line, Words& words) {
     }
     const std::size_t from = at;
     while (at < line.size() && line[at] != ' ') {
-      const auto byte = static_cast<unsigned char>(line[at++]);
-      if (byte < ' ' || byte == 0x7f) return false;
+      // The service takes all others, whatever its protocol's text says of control characters in keys.
+      const char byte = line[at++];
+      if (byte == '\0' || byte == '\r') return false;
     }
     if (words.count < kKept) words.kept[words.count] = line.substr(from, at - from);
     words.short_words = words.short_words && at - from <= kLongestKey;
