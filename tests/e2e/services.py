@@ -74,7 +74,7 @@ class Postgres(Production):
     def command(self):
         home = self.directory.file("pg")
         return [*self.user(), f"{self.PROGRAMS}/postgres", "-D", f"{home}/data", "-p", str(self.port), "-k", home,
-                "-h", "127.0.0.1", "-c", "fsync=off", "-c", "update_process_title=off"]
+                "-h", "127.0.0.1", "-c", "fsync=off"]
 
     def client(self, program, *arguments, network=None):
         return gnomon.run(*(network or self.network).enter(), f"{self.PROGRAMS}/{program}", "-h", "127.0.0.1", "-p",
