@@ -16,6 +16,7 @@
 #include "agent/session/capture.h"
 #include "agent/session/load.h"
 #include "agent/session/observer.h"
+#include "agent/session/tls.h"
 #include "common/log.h"
 #include "common/status.h"
 
@@ -93,6 +94,7 @@ struct Session::Impl {
   discovery::Instance instance;
   std::unique_ptr<shadow::Shadow> shadow;
   std::optional<probe::Slot> production_slot, shadow_slot;
+  Tls tls;
   std::unique_ptr<Load> load;
   std::unique_ptr<Observer> observer;
   replay::Phase phase;
@@ -155,6 +157,9 @@ absl::Status Session::Impl::start_shadow() {
 
 absl::Status Session::Impl::attach() {
   ASSIGN_OR_RETURN(const std::vector<UniqueFd> shadow_listeners, shadow->wait_ready(kReadyTimeout));
+  replay::Target target{.address = shadow->address(), .port = shadow->port()};
+  ASSIGN_OR_RETURN(tls, find_tls(kProc, instance.pid, shadow->replay_netns(), target));
+  target.tls = tls.spoken;
   ASSIGN_OR_RETURN(shadow_slot, services.probe.take_slot());
   for (const UniqueFd& listener : shadow_listeners)
     RETURN_IF_ERROR(services.probe.watch_listener(listener.get(), *shadow_slot));
@@ -164,8 +169,7 @@ absl::Status Session::Impl::attach() {
   if (!plan.blocks.empty()) limits.copy_spread = std::min(limits.copy_spread, plan.blocks.front().settle);
   // What is waited for on purpose is not a time-out.
   limits.timeout += plan.profile.noise.response_delay_mean + 4 * plan.profile.noise.response_delay_stddev;
-  ASSIGN_OR_RETURN(load, Load::start(shadow->replay_netns(), {.address = shadow->address(), .port = shadow->port()},
-                                     limits, plan.seed));
+  ASSIGN_OR_RETURN(load, Load::start(shadow->replay_netns(), target, limits, plan.seed));
   RETURN_IF_ERROR(watch_production());
 
   ASSIGN_OR_RETURN(auto production_usage, metrics::UsageReader::open(kProc, kCgroup, instance.pid));
@@ -179,6 +183,7 @@ absl::Status Session::Impl::attach() {
 
 absl::Status Session::Impl::watch_production() {
   ASSIGN_OR_RETURN(production_slot, services.probe.take_slot());
+  if (tls.spoken) RETURN_IF_ERROR(services.probe.set_tls(*production_slot, tls.libraries));
   RETURN_IF_ERROR(services.probe.set_sampled_fraction(*production_slot, plan.service.sampled_fraction));
   const CapturePolicy policy{.replay_writes = plan.service.replay_writes};
   {
@@ -213,9 +218,10 @@ absl::Status Session::Impl::watch_production() {
 }
 
 // The share of production's requests that is captured: what was asked for, unless what is measured differs markedly
-// (few connections, unequally busy).
+// (few connections, unequally busy). Under TLS what was asked for: handshakes look like requests to the kernel.
 double Session::Impl::effective_fraction() const {
   const double asked = plan.service.sampled_fraction.value;
+  if (tls.spoken) return asked;
   const double measured = observer->recent_fraction().value_or(asked);
   return std::abs(measured - asked) > kTrustedDeviation * asked ? measured : asked;
 }
