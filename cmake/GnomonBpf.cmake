@@ -13,8 +13,8 @@ function(gnomon_bpf_skeleton name)
     add_custom_command(
       OUTPUT ${object}
       COMMAND ${GNOMON_BPF_CLANG} -target bpf -D__TARGET_ARCH_x86 -mcpu=v3 -O2 -g -std=gnu11 -Wall -Wextra -Werror
-              -Wno-unused-parameter -MD -MF ${object}.d -isystem ${CMAKE_CURRENT_SOURCE_DIR}/kernel
-              -isystem /usr/include/${CMAKE_LIBRARY_ARCHITECTURE} -I${CMAKE_CURRENT_SOURCE_DIR}
+              -Wno-unused-parameter -MD -MF ${object}.d -isystem ${CMAKE_SOURCE_DIR}/bpf/kernel
+              -isystem /usr/include/${CMAKE_LIBRARY_ARCHITECTURE} -I${CMAKE_SOURCE_DIR}/bpf
               -c ${CMAKE_CURRENT_SOURCE_DIR}/${source} -o ${object}
       COMMAND ${GNOMON_BPF_STRIP} -g ${object}
       DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${source}

@@ -1,9 +1,9 @@
 // What the probe costs the service it watches: CPU time added to a round trip over loopback.
 //
 // One thread plays client and service in turn, so that all work of a round trip, the kernel's included, is in that
-// thread's CPU time and no scheduling is. Each condition is compared with the same run without the probe, in pairs
-// whose order alternates; the reader of the ring is another thread. Prints one JSON object on standard output, progress
-// on standard error.
+// thread's CPU time and no scheduling is. Each condition is compared with the same run without the probe, within
+// rounds whose order rotates; the reader of the ring is another thread. Prints one JSON object on standard output,
+// progress on standard error.
 
 #include <fmt/format.h>
 #include <netinet/in.h>
@@ -24,12 +24,13 @@
 #include <vector>
 
 #include "agent/probe/probe.h"
+#include "bpf/empty.skel.h"
 #include "common/unique_fd.h"
 
 namespace gnomon {
 namespace {
 
-constexpr int kPairs = 15;
+constexpr int kRounds = 21;
 constexpr int kRoundTrips = 30'000;
 constexpr std::size_t kRequestBytes = 41;
 constexpr std::size_t kReplyBytes = 150;
@@ -47,12 +48,17 @@ struct Condition {
   const char* name;
   bool watched;
   double fraction;
+  bool empty = false;   // programs that do nothing, at the same tracepoints, instead of the probe
+  bool tapped = false;  // beside it another service is sampled, so that the tap is attached
 };
-constexpr std::array<Condition, 3> kConditions = {{
+constexpr std::array<Condition, 5> kConditions = {{
+    {"empty_programs", false, 0, true},
     {"unwatched", false, 0},
     {"sampled_0_percent", true, 0},
+    {"unsampled_while_tapped", true, 0, false, true},
     {"sampled_100_percent", true, 1},
 }};
+constexpr std::size_t kEmpty = 0, kUnsampled = 3;
 
 UniqueFd listen_on_loopback(sockaddr_in* address) {
   UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -105,12 +111,45 @@ struct Observed {
   std::uint64_t records = 0, lost = 0;
 };
 
+// Those of the tracepoints that this kernel has.
+class EmptyPrograms {
+ public:
+  EmptyPrograms() : skeleton_(empty_bpf__open()) {
+    require(skeleton_ != nullptr, "cannot open the empty programs");
+    bpf_program* program = nullptr;
+    bpf_object__for_each_program(program, skeleton_->obj) {
+      const std::string point = std::string(bpf_program__section_name(program)).substr(sizeof("tp_btf/") - 1);
+      const bool there = libbpf_find_vmlinux_btf_id(point.c_str(), BPF_TRACE_RAW_TP) > 0;
+      bpf_program__set_autoload(program, there);
+    }
+    require(empty_bpf__load(skeleton_) == 0 && empty_bpf__attach(skeleton_) == 0, "cannot attach the empty programs");
+  }
+  ~EmptyPrograms() { empty_bpf__destroy(skeleton_); }
+
+ private:
+  empty_bpf* skeleton_;
+};
+
+Observed with_empty_programs() {
+  const EmptyPrograms programs;
+  sockaddr_in address{};
+  const UniqueFd listener = listen_on_loopback(&address);
+  return {.us = round_trip_us(listener.get(), address)};
+}
+
 Observed with_probe(const Condition& condition) {
   absl::StatusOr<std::unique_ptr<probe::Probe>> probe = probe::Probe::load({});
   if (!probe.ok()) fail(std::string(probe.status().message()));
   const probe::Slot slot = (*probe)->take_slot().value();
   sockaddr_in address{};
   const UniqueFd listener = listen_on_loopback(&address);
+  sockaddr_in elsewhere{};
+  const UniqueFd other = listen_on_loopback(&elsewhere);
+  if (condition.tapped) {
+    const probe::Slot sampled = (*probe)->take_slot().value();
+    require((*probe)->watch_listener(other.get(), sampled).ok(), "cannot watch");
+    require((*probe)->set_sampled_fraction(sampled, Fraction{1}).ok(), "cannot sample");
+  }
   if (condition.watched) {
     require((*probe)->watch_listener(listener.get(), slot).ok(), "cannot watch");
     require((*probe)->set_sampled_fraction(slot, Fraction{condition.fraction}).ok(), "cannot sample");
@@ -141,24 +180,35 @@ double quantile(std::vector<double> values, double q) {
   return values[static_cast<std::size_t>(q * static_cast<double>(values.size() - 1) + 0.5)];
 }
 
-std::string measure(const Condition& condition, std::vector<double>& baseline) {
+// Over all rounds, one value each.
+struct Series {
   std::vector<double> added;
   std::uint64_t records = 0, lost = 0;
-  for (int pair = 0; pair < kPairs; ++pair) {
-    double plain = 0;
-    if (pair % 2 == 0) plain = without_probe();
-    const Observed observed = with_probe(condition);
-    if (pair % 2 != 0) plain = without_probe();
-    baseline.push_back(plain);
-    added.push_back(observed.us - plain);
-    records += observed.records;
-    lost += observed.lost;
-    fmt::print(stderr, "bench-tap: {} {}/{}: {:.2f} us, {:+.2f}\n", condition.name, pair + 1, kPairs, plain,
-               added.back());
+};
+
+using Results = std::array<Series, kConditions.size()>;
+
+// The order rotates, so that no condition always comes first after the one without.
+void run_round(int round, std::vector<double>& baseline, Results& results) {
+  const double plain = without_probe();
+  baseline.push_back(plain);
+  fmt::print(stderr, "bench-tap: {}/{}: {:.2f} us", round + 1, kRounds, plain);
+  for (std::size_t i = 0; i < kConditions.size(); ++i) {
+    const std::size_t which = (i + static_cast<std::size_t>(round)) % kConditions.size();
+    const Observed observed = kConditions[which].empty ? with_empty_programs() : with_probe(kConditions[which]);
+    results[which].added.push_back(observed.us - plain);
+    results[which].records += observed.records;
+    results[which].lost += observed.lost;
+    fmt::print(stderr, ", {} {:+.2f}", kConditions[which].name, observed.us - plain);
   }
+  fmt::print(stderr, "\n");
+}
+
+std::string describe(const Condition& condition, const Series& series) {
   return fmt::format(
       R"("{}":{{"added_us":{:.3f},"added_us_p25":{:.3f},"added_us_p75":{:.3f},"records":{},"lost_records":{}}})",
-      condition.name, quantile(added, 0.5), quantile(added, 0.25), quantile(added, 0.75), records, lost);
+      condition.name, quantile(series.added, 0.5), quantile(series.added, 0.25), quantile(series.added, 0.75),
+      series.records, series.lost);
 }
 
 }  // namespace
@@ -167,13 +217,18 @@ std::string measure(const Condition& condition, std::vector<double>& baseline) {
 int main() {
   using namespace gnomon;
   std::vector<double> baseline;
-  std::string results;
-  for (const Condition& condition : kConditions) results += measure(condition, baseline) + ",";
+  Results results;
+  for (int round = 0; round < kRounds; ++round) run_round(round, baseline, results);
+  std::string conditions;
+  for (std::size_t i = 0; i < kConditions.size(); ++i) conditions += describe(kConditions[i], results[i]) + ",";
+  // Of medians: within a round the empty programs' share is too small against the noise to divide by.
+  const double unsampled_vs_empty = quantile(results[kUnsampled].added, 0.5) / quantile(results[kEmpty].added, 0.5);
   utsname system{};
   ::uname(&system);
-  fmt::print(R"({{"benchmark":"tap",{}"round_trip_us":{:.3f},"pairs":{},"round_trips":{},"kernel":"{}","cpus":{}}})"
-             "\n",
-             results, quantile(baseline, 0.5), kPairs, kRoundTrips, system.release,
-             std::thread::hardware_concurrency());
+  fmt::print(
+      R"({{"benchmark":"tap",{}"unsampled_vs_empty":{:.3f},"round_trip_us":{:.3f},"rounds":{},"round_trips":{},"kernel":"{}","cpus":{}}})"
+      "\n",
+      conditions, unsampled_vs_empty, quantile(baseline, 0.5), kRounds, kRoundTrips, system.release,
+      std::thread::hardware_concurrency());
   return 0;
 }

@@ -1,0 +1,205 @@
+#!/usr/bin/env python3
+"""Runs gnomon-eval over recorded data and prints one JSON object: how good the coordinator's models are.
+
+The data, its scorers included, is a folder that is not part of this repository: GNOMON_MODEL_DATA, or shared/data beside
+the checkout. Without it a small sample that is made up here (fixed seed) shows that everything runs, "data" says so, and
+figures that need recorded data are null.  Usage: bench-models [--days N]  (progress on standard error)"""
+
+import argparse
+import csv
+import json
+import math
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+
+CHECKOUT = "@CMAKE_SOURCE_DIR@"
+EVAL = "@CMAKE_RUNTIME_OUTPUT_DIRECTORY@/gnomon-eval"
+
+
+class Failed(Exception):
+    pass
+
+
+def run(*command):
+    """Standard output and seconds of a command."""
+    print("+ " + " ".join(command), file=sys.stderr)
+    start = time.monotonic()
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode != 0:
+        raise Failed(f"{os.path.basename(command[0])} {command[1]}: {done.stderr.strip()[-300:]}")
+    return done.stdout, time.monotonic() - start
+
+
+def scored(data, tool, work, *arguments):
+    """What one of the data's scorers says, as JSON."""
+    out = os.path.join(work, "score.json")
+    run(sys.executable, os.path.join(data, "tools", tool), *arguments, "--json", out)
+    with open(out, encoding="utf-8") as file:
+        return json.load(file)
+
+
+def number_before(text, unit):
+    """The number in front of `unit` in a program's output."""
+    words = text.replace(",", " ").split()
+    return float(words[words.index(unit) - 1])
+
+
+def anomalies(data, work):
+    figures = {}
+    for name in ("nab", "ms_cloud"):
+        folder, results = os.path.join(data, name), os.path.join(work, name)
+        output, _ = run(EVAL, "detect", "--in", os.path.join(folder, "data"), "--out", results)
+        if name == "nab":
+            figures["detect_us_per_point"] = number_before(output, "us")
+        score = scored(data, "nab_score.py", work, "--results", results, "--windows", os.path.join(folder, "windows.json"))
+        figures[f"{name}.standard"] = round(score["standard"]["normalized"], 2)
+        if name == "nab":
+            figures["nab.low_fp"] = round(score["reward_low_FP_rate"]["normalized"], 2)
+            figures["nab.low_fn"] = round(score["reward_low_FN_rate"]["normalized"], 2)
+    return figures
+
+
+def forecasts(data, work):
+    folder, out = os.path.join(data, "forecast", "m4_hourly"), os.path.join(work, "m4.csv")
+    train, test = os.path.join(folder, "Hourly-train.csv"), os.path.join(folder, "Hourly-test.csv")
+    _, seconds = run(EVAL, "forecast", "--train", train, "--out", out)
+    with open(train, encoding="utf-8", newline="") as file:
+        lengths = [sum(1 for field in row[1:] if field not in ("", "NA")) for row in list(csv.reader(file))[1:]]
+    result = scored(data, "forecast_score.py", work, "m4", "--train", train, "--test", test, "--forecast", out)["result"]
+    figures = {"m4_hourly.owa": round(result["OWA"], 4), "m4_hourly.msis": round(result["MSIS"], 3),
+               "m4_hourly.acd": round(result["ACD"], 4), "forecast_ms": round(1000 * seconds / len(lengths), 2),
+               "forecast_us_per_point": round(1e6 * seconds / sum(lengths), 2)}
+    return {**figures, **workloads(os.path.join(data, "forecast", "workloads"), data, work)}
+
+
+def workloads(folder, data, work):
+    """Geometric means over the workloads, as the published peers are averaged; the mean of the coverage."""
+    results = []
+    for meta in sorted(name for name in os.listdir(folder) if name.endswith(".meta.json")):
+        files = ["--series", os.path.join(folder, meta.replace(".meta.json", ".csv")), "--meta", os.path.join(folder, meta)]
+        out = os.path.join(work, "rolling.csv")
+        run(EVAL, "rolling", *files, "--out", out)
+        results.append(scored(data, "forecast_score.py", work, "rolling", *files, "--forecast", out)["forecast"]["all"])
+    figures = {f"workloads.{key.lower()}": round(math.exp(sum(math.log(one[key]) for one in results) / len(results)), 3)
+               for key in ("OWA", "MSIS")}
+    return {**figures, "workloads.coverage": round(sum(one["coverage"] for one in results) / len(results), 4)}
+
+
+def capacity(data, work):
+    folder, out = os.path.join(data, "capacity"), os.path.join(work, "capacity.csv")
+    run(EVAL, "capacity", "--loadtests", os.path.join(folder, "loadtests"), "--questions",
+        os.path.join(folder, "questions.json"), "--out", out)
+    score = scored(data, "capacity_score.py", work, "--truth", os.path.join(folder, "truth.json"), "--pred", out)
+    most = score["max_rps"]
+    return {"capacity.max_rps_median_error": round(most["median_err_pct"], 2), "capacity.within_10": most["within10"],
+            "capacity.over_by_5": most["over5"], "capacity.p99_90": round(score["p99_90"]["median_err_pct"], 2)}
+
+
+def canaries(data, work):
+    cases, out = os.path.join(data, "canary", "canary_public.json"), os.path.join(work, "canary.csv")
+    run(EVAL, "judge", "--cases", cases, "--out", out)
+    score = scored(data, "canary_score.py", work, "--cases", cases, "--decisions", out)
+    return {"canary.score": score["score"], "canary.tail_recall": score["recall_tail"],
+            "canary.aa_false_alarms": score["fpr_aa"]}
+
+
+def rules(data, work):
+    """How many of the classifications that the rule of rank intervals is published with ours gives, too."""
+    cases, out = os.path.join(data, "canary", "kayenta_cases.json"), os.path.join(work, "rules.csv")
+    run(EVAL, "judge", "--cases", cases, "--out", out)
+    with open(cases, encoding="utf-8") as file:
+        published = json.load(file)["classifier_cases"]
+    with open(out, encoding="utf-8", newline="") as file:
+        ours = list(csv.DictReader(file))
+    right = 0
+    for case, row in zip(published, ours):
+        expected = case["expected"]
+        same = row["classification"] == expected.get("classification", row["classification"])
+        same = same and (row["critical"] == "true") == expected.get("critical", row["critical"] == "true")
+        right += same
+        if not same:
+            print(f"{case['name']}: {row['classification']}, published {expected}", file=sys.stderr)
+    return {"kayenta.classifications": f"{right} of {len(published)}"}
+
+
+def sequential(days):
+    output, _ = run(EVAL, "sequential", "--days", str(days))
+    share = float(output.split("largest share ")[1].split(",")[0])
+    return {"judge.sequential": share, "judge.sequential_nominal": 0.05}
+
+
+def sample_series(path, rows):
+    noise = random.Random(1)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("timestamp,value\n")
+        for row in range(rows):
+            value = 50 + 20 * ((row % 288) / 288) + noise.gauss(0, 2) + (60 if row == rows // 2 else 0)
+            file.write(f"{row * 300},{value:.4f}\n")
+
+
+def sample_cases(path):
+    noise, cases = random.Random(2), []
+    for number in range(400):
+        kind, n = ("aa", "shift20", "tail")[number % 3], (10, 30, 60)[number // 3 % 3]
+        control = [noise.lognormvariate(0, 0.05) for _ in range(n)]
+        treatment = [noise.lognormvariate(0, 0.05) for _ in range(n)]
+        if kind == "shift20":
+            treatment = [1.2 * value for value in treatment]
+        if kind == "tail":
+            treatment = [1.5 * value if noise.random() < 0.2 else value for value in treatment]
+        cases.append({"id": str(number), "kind": kind, "direction_bad": "increase", "baseline": control,
+                      "canary": treatment})
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(cases, file)
+    return cases
+
+
+def made_up(work):
+    """Timings and the judge on made-up data; what needs recorded data stays null."""
+    series = os.path.join(work, "series")
+    os.makedirs(series)
+    sample_series(os.path.join(series, "sample.csv"), 5000)
+    output, _ = run(EVAL, "detect", "--in", series, "--out", os.path.join(work, "scores"))
+    figures = {"detect_us_per_point": number_before(output, "us")}
+    cases, out = os.path.join(work, "cases.json"), os.path.join(work, "cases.csv")
+    made = sample_cases(cases)
+    run(EVAL, "judge", "--cases", cases, "--out", out)
+    with open(out, encoding="utf-8", newline="") as file:
+        answers = {row["id"]: row["classification"] for row in csv.DictReader(file)}
+    for kind, key in (("aa", "canary.aa_false_alarms"), ("tail", "canary.tail_recall")):
+        chosen = [case["id"] for case in made if case["kind"] == kind]
+        figures[key] = round(100 * sum(answers[one] != "Pass" for one in chosen) / len(chosen), 2)
+    return figures
+
+
+KEYS = ("nab.standard nab.low_fp nab.low_fn ms_cloud.standard m4_hourly.owa m4_hourly.msis m4_hourly.acd workloads.owa "
+        "workloads.msis workloads.coverage canary.score canary.tail_recall canary.aa_false_alarms "
+        "capacity.max_rps_median_error capacity.within_10 capacity.over_by_5 capacity.p99_90 kayenta.classifications "
+        "judge.sequential forecast_us_per_point forecast_ms detect_us_per_point").split()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--days", type=int, default=100, help="days to simulate of each kind of noise (100)")
+    arguments = parser.parse_args()
+    data = os.environ.get("GNOMON_MODEL_DATA") or os.path.join(CHECKOUT, "..", "shared", "data")
+    recorded = os.path.isdir(os.path.join(data, "tools"))
+    figures, failures = dict.fromkeys(KEYS), []
+    with tempfile.TemporaryDirectory(prefix="gnomon-models-") as work:
+        parts = [anomalies, canaries, rules, forecasts, capacity] if recorded else [lambda _, folder: made_up(folder)]
+        for part in [*parts, lambda _, __: sequential(arguments.days)]:
+            try:
+                figures.update(part(data, work))
+            except (Failed, OSError, KeyError, ValueError, TypeError) as error:
+                failures.append(str(error))
+    source = "recorded" if recorded else "made up: no folder of recorded data (GNOMON_MODEL_DATA)"
+    print(json.dumps({"benchmark": "models", "data": source, **figures, "failures": failures}, indent=1))
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
