@@ -24,6 +24,7 @@ void add_detect(CLI::App& cli, Run& run);
 void add_judge(CLI::App& cli, Run& run);
 void add_sequential(CLI::App& cli, Run& run);
 
+void add_capacity(CLI::App& cli, Run& run);
 void add_queueing(CLI::App& cli, Run& run);
 void add_usl(CLI::App& cli, Run& run);
 

@@ -22,6 +22,7 @@ int main(int argc, char** argv) {
       "A model sees a file's rows in order and never looks ahead; settings are the product's defaults.");
   cli.set_version_flag("--version", std::string("gnomon-eval ") + gnomon::kVersion);
   gnomon::eval::Run run;
+  gnomon::eval::add_capacity(cli, run);
   gnomon::eval::add_detect(cli, run);
   gnomon::eval::add_forecast(cli, run);
   gnomon::eval::add_judge(cli, run);

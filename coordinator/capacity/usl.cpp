@@ -1,6 +1,6 @@
 #include "coordinator/capacity/usl.h"
 
-#include <Eigen/Dense>
+#include <Eigen/Cholesky>
 #include <algorithm>
 #include <cmath>
 #include <set>
@@ -72,7 +72,7 @@ Eigen::Vector3d start(const std::vector<Measurement>& data, const std::vector<in
     normal += weight * row * row.transpose();
     right += weight * row * (n / m.throughput);
   }
-  const Eigen::VectorXd solution = normal.completeOrthogonalDecomposition().solve(right);
+  const Eigen::VectorXd solution = normal.ldlt().solve(right);
   Eigen::Vector3d out = Eigen::Vector3d::Zero();
   for (Eigen::Index i = 0; i < count; ++i) out[free[static_cast<std::size_t>(i)]] = solution[i];
   if (!(out[2] > 0) || !out.allFinite()) return {0, 0, data.front().throughput / data.front().load};
@@ -96,7 +96,7 @@ Fit minimise(const std::vector<Measurement>& data, const std::vector<int>& free)
         normal(i, j) = fit.information(free[static_cast<std::size_t>(i)], free[static_cast<std::size_t>(j)]);
       normal(i, i) *= 1 + damping;
     }
-    const Eigen::VectorXd step = normal.completeOrthogonalDecomposition().solve(right);
+    const Eigen::VectorXd step = normal.ldlt().solve(right);
     Eigen::Vector3d next = fit.parameters;
     for (Eigen::Index i = 0; i < count; ++i) next[free[static_cast<std::size_t>(i)]] += step[i];
     const double squares = evaluate(data, next, next_information, next_slope);
@@ -180,7 +180,8 @@ absl::StatusOr<Usl> fit_usl(const std::vector<Measurement>& measurements) {
   // Scaled to a unit diagonal before it is inverted: the three parameters differ by orders of magnitude.
   const Eigen::Vector3d scale = best.information.diagonal().cwiseSqrt().cwiseMax(1e-150).cwiseInverse();
   const Eigen::Matrix3d scaled = scale.asDiagonal() * best.information * scale.asDiagonal();
-  const Eigen::Matrix3d inverse = scaled.completeOrthogonalDecomposition().pseudoInverse();
+  const Eigen::Matrix3d inverse =
+      (scaled + 1e-14 * Eigen::Matrix3d::Identity()).ldlt().solve(Eigen::Matrix3d::Identity());
   const Eigen::Matrix3d covariance = variance * (scale.asDiagonal() * inverse * scale.asDiagonal());
   const Eigen::Vector3d width = t * covariance.diagonal().cwiseMax(0).cwiseSqrt();
   usl.alpha = around(best.parameters[0], width[0]);

@@ -6,15 +6,12 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "coordinator/capacity/estimate.h"
 
 namespace gnomon::capacity {
 
 struct Measurement {
   double load = 0, throughput = 0;  // any unit of throughput
-};
-
-struct Estimate {
-  double value = 0, low = 0, high = 0;  // with its 95% interval
 };
 
 struct Usl {
