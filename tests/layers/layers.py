@@ -64,10 +64,10 @@ def folder_of(include):
 def include_violation(path, include):
     """Why `path` may not include `include`; None if it may."""
     top = path.split("/")[0]
-    if SKELETON.match(include) and not path.startswith(SKELETON_EDGES):
-        return "only agent/probe includes a skeleton"
     if top == "tests":
         return None
+    if SKELETON.match(include) and not path.startswith(SKELETON_EDGES):
+        return "only agent/probe includes a skeleton"
     if top == "bpf":
         if path.startswith("bpf/abi/") and (folder_of(include) not in (None, "bpf") or KERNEL_ONLY.match(include)):
             return "bpf/abi is shared with the kernel and includes nothing of ours"

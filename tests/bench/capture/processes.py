@@ -104,7 +104,7 @@ class Services:
         inner = ('location = /mirror { internal; proxy_pass http://copies$request_uri; proxy_http_version 1.1; '
                  'proxy_set_header Connection ""; }' if mirror_to else "")
         (home / "nginx.conf").write_text(f"""
-            worker_processes 1; daemon off; pid {home}/pid; error_log {home}/error.log;
+            user root; worker_processes 1; daemon off; pid {home}/pid; error_log {home}/error.log;
             events {{ worker_connections 4096; }}
             http {{ access_log off; keepalive_requests 100000000; {upstream}
               client_body_temp_path {home}/a; proxy_temp_path {home}/b; fastcgi_temp_path {home}/c;
