@@ -3,7 +3,7 @@
 
 The data, its scorers included, is a folder that is not part of this repository: GNOMON_MODEL_DATA, or shared/data beside
 the checkout. Without it a small sample that is made up here (fixed seed) shows that everything runs, "data" says so, and
-figures that need recorded data are null.  Usage: bench-models [--days N]  (progress on standard error)"""
+figures that need recorded data are null.  Usage: bench-models [--days N] [--data FOLDER]  (progress on standard error)"""
 
 import argparse
 import csv
@@ -185,8 +185,9 @@ KEYS = ("nab.standard nab.low_fp nab.low_fn ms_cloud.standard m4_hourly.owa m4_h
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--days", type=int, default=100, help="days to simulate of each kind of noise (100)")
+    parser.add_argument("--data", help="folder of recorded data, before GNOMON_MODEL_DATA (which sudo drops)")
     arguments = parser.parse_args()
-    data = os.environ.get("GNOMON_MODEL_DATA") or os.path.join(CHECKOUT, "..", "shared", "data")
+    data = arguments.data or os.environ.get("GNOMON_MODEL_DATA") or os.path.join(CHECKOUT, "..", "shared", "data")
     recorded = os.path.isdir(os.path.join(data, "tools"))
     figures, failures = dict.fromkeys(KEYS), []
     with tempfile.TemporaryDirectory(prefix="gnomon-models-") as work:
