@@ -129,11 +129,10 @@ std::optional<std::uint64_t> first_push(File file, std::uint64_t offset) {
 
 }  // namespace
 
-absl::StatusOr<std::map<std::string, std::uint64_t>> function_offsets(File file,
-                                                                      std::span<const std::string_view> names) {
+std::optional<std::map<std::string, std::uint64_t>> function_offsets(File file,
+                                                                     std::span<const std::string_view> names) {
   const auto header = header_of(file);
-  if (!header || header->e_phentsize != sizeof(Elf64_Phdr))
-    return absl::InvalidArgumentError("not an ELF file of a 64-bit x86 program");
+  if (!header || header->e_phentsize != sizeof(Elf64_Phdr)) return std::nullopt;
   std::map<std::string, std::uint64_t> offsets;
   for (const auto& [name, function] : functions(file, *header, names)) offsets.emplace(name, function.offset);
   return offsets;

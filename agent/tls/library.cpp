@@ -81,8 +81,8 @@ void look_at_library(const std::string& path, const Mapping& mapping, Findings& 
     return;
   }
   auto offsets = function_offsets(file->bytes(), kFunctions);
-  if (!offsets.ok()) {
-    findings.obstacles.push_back(fmt::format("{} is {}", mapping.path, std::string(offsets.status().message())));
+  if (!offsets) {
+    findings.obstacles.push_back(fmt::format("{} is no ELF file of a 64-bit x86 program", mapping.path));
     return;
   }
   for (std::size_t i = 0; i < kNeededFunctions; ++i) {
@@ -113,7 +113,7 @@ void look_at_program(const std::string& path, const Mapping& mapping, Findings& 
     return;
   }
   const auto offsets = function_offsets(file->bytes(), kFunctions);
-  if (offsets.ok() && offsets->contains("SSL_read"))
+  if (offsets && offsets->contains("SSL_read"))
     findings.obstacles.push_back(fmt::format("{} has OpenSSL or BoringSSL linked statically", mapping.path));
 }
 
