@@ -4,8 +4,10 @@
 #include <tuple>
 
 #include "tests/bpf/loopback.h"
+#include "tests/bpf/lossy_network.h"
 #include "tests/bpf/messages.h"
 #include "tests/bpf/tap_fixture.h"
+#include "tests/bpf/uring.h"
 
 namespace gnomon {
 namespace {
@@ -85,6 +87,78 @@ INSTANTIATE_TEST_SUITE_P(
                                          Call{"MSG_PEEK", ReadCall::kPeekThenRecv},
                                          Call{"MSG_WAITALL", ReadCall::kWaitAll})),
     [](const auto& test) { return test_name(std::get<0>(test.param)) + "_" + std::get<1>(test.param).name; });
+
+class EachCapture : public Capture, public ::testing::WithParamInterface<probe::TapDesign> {
+ protected:
+  void SetUp() override { design = GetParam(); }
+};
+
+INSTANTIATE_TEST_SUITE_P(Design, EachCapture, ::testing::ValuesIn(kTapDesigns), design_of);
+
+TEST_P(EachCapture, IoUringIsCapturedWholeOrCountedWhole) {
+  load();
+  if (IsSkipped() || HasFailure()) return;
+  if (const int error = uring::Reader().error(); error != 0) GTEST_SKIP() << "no io_uring here: errno " << error;
+  const auto serve = [](int fd) {
+    uring::Reader reader;
+    messages::answer_messages(fd,
+                              [&](int from, char* data, std::size_t size) { return reader.read(from, data, size); });
+  };
+  if (design != probe::TapDesign::kReceiveCall) {
+    expect_whole(serve, 4, 6, 300'000);
+    return;
+  }
+  const std::vector<std::string> texts = random_messages(1, 6, 300'000);
+  {
+    Service service(serve);
+    watch(service.listener(), 1);
+    service.start();
+    EXPECT_EQ(messages::run_client(service, texts, 1), texts.size());
+  }
+  drain_until([&] { return recorder.closed == 1; });
+  EXPECT_EQ(counter(PROBE_OTHER_CALL), concatenated(texts).size());
+  EXPECT_EQ(recorder.streams.begin()->second.bytes, "");
+}
+
+TEST_P(EachCapture, AnUploadOf64MebibytesIsWhole) {
+  load(Bytes{128u << 20});
+  if (IsSkipped() || HasFailure()) return;
+  expect_whole([](int fd) { messages::answer_messages(fd, ReadCall::kRead); }, 1, 1, 64u << 20);
+}
+
+TEST_P(EachCapture, ThousandsOfConnectionsAreEachWhole) {
+  load();
+  if (IsSkipped() || HasFailure()) return;
+  constexpr std::uint32_t kThreads = 8, kEach = 250;
+  std::multiset<std::string> expected, captured;
+  for (std::uint32_t i = 0; i < kThreads * kEach; ++i) expected.insert(concatenated(random_messages(i, 3, 400)));
+  {
+    Service service([](int fd) { messages::answer_messages(fd, ReadCall::kRecv); });
+    watch(service.listener(), 1);
+    service.start();
+    std::vector<std::thread> threads;
+    for (std::uint32_t t = 0; t < kThreads; ++t) {
+      threads.emplace_back([&, t] {
+        for (std::uint32_t i = t * kEach; i < (t + 1) * kEach; ++i)
+          EXPECT_EQ(messages::run_client(service, random_messages(i, 3, 400), i), 3u);
+      });
+    }
+    drain_until([&] { return recorder.closed == kThreads * kEach; });
+    for (std::thread& thread : threads) thread.join();
+  }
+  for (const auto& [conn_id, stream] : recorder.streams) captured.insert(stream.bytes);
+  EXPECT_TRUE(captured == expected);
+  EXPECT_EQ(assembler.broken_streams(), 0u);
+  EXPECT_EQ(counter(PROBE_CONNECTIONS), kThreads * kEach);
+}
+
+TEST_P(EachCapture, StreamsAreWholeWhenOnePacketInTwentyIsLost) {
+  load();
+  if (IsSkipped() || HasFailure()) return;
+  const LossyNetwork network;
+  if (!network.problem().empty()) GTEST_SKIP() << network.problem();
+  expect_whole([](int fd) { messages::answer_messages(fd, ReadCall::kRead); }, 6, 8, 1 << 18);
+}
 
 TEST_F(Capture, ReceiveCallCountsWhatItCannotFollow) {
   design = probe::TapDesign::kReceiveCall;

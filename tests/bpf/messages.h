@@ -2,6 +2,7 @@
 // A service that reads messages in every way there is, and clients that send them in pieces.
 
 #include <cstdint>
+#include <functional>
 #include <random>
 #include <string>
 #include <string_view>
@@ -23,15 +24,18 @@ inline std::string message(std::string_view body) {
   return std::string(reinterpret_cast<const char*>(&size), sizeof(size)).append(body);
 }
 
-// Takes messages off the socket with `call`, in pieces of random size, and answers each with kReply.
-inline void answer_messages(int fd, ReadCall call) {
+// Up to `size` bytes from `fd`; 0 at the end of the stream.
+using Read = std::function<std::size_t(int fd, char* data, std::size_t size)>;
+
+// Takes messages off the socket with `read`, in pieces of random size, and answers each with kReply.
+inline void answer_messages(int fd, const Read& read) {
   std::mt19937_64 random(static_cast<std::uint64_t>(fd));
   std::vector<char> buffer(1 << 20);
   std::uint64_t pending = 0;
   std::string length;
   while (true) {
     std::size_t want = pending > 0 ? std::min<std::size_t>(pending, 1 + random() % 300'000) : 4 - length.size();
-    const std::size_t got = loopback::read_with(call, fd, buffer.data(), want);
+    const std::size_t got = read(fd, buffer.data(), want);
     if (got == 0) return;
     if (pending > 0) {
       pending -= got;
@@ -45,6 +49,10 @@ inline void answer_messages(int fd, ReadCall call) {
     }
     if (pending == 0) loopback::send_all(fd, kReply);
   }
+}
+
+inline void answer_messages(int fd, ReadCall call) {
+  answer_messages(fd, [call](int from, char* data, std::size_t size) { return read_with(call, from, data, size); });
 }
 
 // Sends `messages` on one connection, each in randomly split writes and after the reply to the one before. Returns how
