@@ -31,6 +31,8 @@ class RequestFramer {
   // Takes the next bytes of the stream; appends each request to `out` once, when it is whole. `after_send`: the service
   // has sent something since the last call.
   virtual void feed(std::span<const std::byte> data, MonoTime at, bool after_send, std::vector<Request>& out) = 0;
+  // The client has closed, and nothing of the stream was lost.
+  virtual void end(MonoTime at, std::vector<Request>& out);
   virtual State state() const = 0;
   // Bytes of a request not yet whole: if the stream ends now, it is truncated.
   virtual bool mid_message() const = 0;
@@ -47,6 +49,8 @@ class RequestFramer {
   };
   virtual Skipped skipped() const { return {}; }
 };
+
+inline void RequestFramer::end(MonoTime, std::vector<Request>&) {}
 
 // Nothing more will come of it.
 constexpr bool given_up(RequestFramer::State state) {

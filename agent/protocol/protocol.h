@@ -45,6 +45,9 @@ inline std::string Protocol::authority(const Request&) const {
 // All protocols, in the order in which they are asked for a match.
 std::span<const Protocol* const> protocols();
 
+// By its name; null: there is none of that name.
+const Protocol* find_protocol(std::string_view name);
+
 // A framer that finds out by the first bytes which protocol the connection speaks. With none it is kUnparsable.
 std::unique_ptr<RequestFramer> detecting_framer(std::uint64_t conn_id, bool joined, const Limits& limits);
 

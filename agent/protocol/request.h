@@ -27,6 +27,7 @@ struct Request {
   bool replayable = true;
   bool head = false;   // HEAD: the response has no body
   bool close = false;  // the client asked for the connection to be closed after it
+  Nanos lasts{0};      // how long saying it takes, which is no part of its time-out
 };
 
 }  // namespace gnomon::protocol

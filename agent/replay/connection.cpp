@@ -40,7 +40,8 @@ void Connection::open(const std::optional<asio::ip::tcp::endpoint>& shadow, cons
     if (refused) return self->fail(Failure::kRefused);
     self->connected_ = true;
     self->read();
-    self->write();
+    self->advance();
+    if (!self->closed_) self->write();
   });
 }
 
@@ -48,7 +49,9 @@ void Connection::send(const protocol::Request& request, std::uint64_t tag, bool 
   if (unanswered_++ == 0) answering_ = false;
   client_->send(request, tag, out_);
   cut_ = cut_ || cut;
-  if (connected_ && !writing_) write();
+  if (!connected_) return;
+  advance();
+  if (!closed_ && !writing_) write();
 }
 
 // Writes until the socket is full, and goes on when it is not. An error is left to the reading side, where an answer
@@ -119,12 +122,28 @@ void Connection::take(std::span<const std::byte> data) {
   report(std::move(answers));
   if (closed_) return;
   if (understood) {
+    advance();
+    if (closed_) return;
     if (out_.size() != before && !writing_) write();
     return;
   }
   if (unanswered_ > 0) return fail(Failure::kReset);
   close(true);  // bytes nobody asked for: what follows could not be told apart
   owner_.closed(*this);
+}
+
+void Connection::advance() {
+  std::vector<protocol::Answer> answers;
+  const auto next = client_->advance(std::chrono::steady_clock::now(), answers, out_);
+  report(std::move(answers));
+  if (closed_ || !next) return;
+  if (!timer_) timer_.emplace(socket_.get_executor());
+  timer_->expires_at(*next);
+  timer_->async_wait([self = shared_from_this()](error_code replaced) {
+    if (replaced || self->closed_) return;
+    self->advance();
+    if (!self->closed_ && !self->writing_) self->write();
+  });
 }
 
 void Connection::report(std::vector<protocol::Answer> answers) {
@@ -150,6 +169,7 @@ void Connection::fail_later(Failure failure) {
 
 void Connection::close(bool reset) {
   if (std::exchange(closed_, true)) return;
+  if (timer_) timer_->cancel();
   error_code ignored;
   if (reset) socket_.set_option(asio::socket_base::linger(true, 0), ignored);
   socket_.close(ignored);

@@ -10,6 +10,7 @@
 
 #include "agent/protocol/client.h"
 #include "boost/asio/ip/tcp.hpp"
+#include "boost/asio/steady_timer.hpp"
 
 namespace gnomon::replay {
 
@@ -54,6 +55,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void on_read(const boost::system::error_code& error, std::size_t size);
   void on_end();
   void take(std::span<const std::byte> data);
+  void advance();
   void report(std::vector<protocol::Answer> answers);
   void fail(Failure failure);
   void fail_later(Failure failure);
@@ -62,7 +64,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Owner& owner_;
   const std::unique_ptr<protocol::Client> client_;
   std::vector<std::byte>& scratch_;
-  std::string out_;  // to be sent; the first written_ bytes are
+  std::optional<boost::asio::steady_timer> timer_;  // of a client that keeps times of its own
+  std::string out_;                                 // to be sent; the first written_ bytes are
   std::size_t written_ = 0;
   std::size_t unanswered_ = 0;
   bool connected_ = false;

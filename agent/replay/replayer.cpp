@@ -106,7 +106,7 @@ struct Replayer::Impl final : std::enable_shared_from_this<Impl>, Connection::Ow
   std::vector<std::byte> scratch = std::vector<std::byte>(kScratchBytes);
   std::unordered_map<std::pair<std::uint64_t, std::uint32_t>, Lane, LaneHash> lanes;
   std::size_t open = 0;                        // connections of all lanes
-  std::list<Exchange> exchanges;               // in flight, in the order sent: so in that of their deadlines
+  std::list<Exchange> exchanges;               // in flight, in the order of their deadlines
   std::multimap<MonoTime, Exchange*> holding;  // responses that noise delays, by the time they are to be delivered
   asio::steady_timer timer;
   std::optional<MonoTime> armed;
@@ -188,10 +188,13 @@ void Replayer::Impl::dispatch(Due due, MonoTime now) {
     return;
   }
   if (due.overdue || now - due.at > kLate) ++reading.counters.late;
-  Exchange& exchange = exchanges.emplace_back();
-  exchange.self = std::prev(exchanges.end());
+  const MonoTime deadline = now + limits.timeout + due.request->lasts;
+  auto later = exchanges.end();
+  while (later != exchanges.begin() && std::prev(later)->deadline > deadline) --later;
+  Exchange& exchange = *exchanges.emplace(later);
+  exchange.self = std::prev(later);
   exchange.due = std::move(due);
-  exchange.deadline = now + limits.timeout;
+  exchange.deadline = deadline;
   exchange.account = account;
   exchange.noise = noise::draw(account->phase.noise, random);
   start(exchange);

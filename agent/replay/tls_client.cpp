@@ -73,6 +73,14 @@ class TlsClient final : public protocol::Client {
     return !ended_;
   }
 
+  std::optional<MonoTime> advance(MonoTime now, std::vector<protocol::Answer>& answers, std::string& out) override {
+    if (!established_) return std::nullopt;
+    const auto next = inner_->advance(now, answers, plaintext_);
+    ended_ = ended_ || !encrypt();
+    drain(ssl_.get(), out);
+    return next;
+  }
+
   void finish(std::vector<protocol::Answer>& answers) override { inner_->finish(answers); }
 
  private:
