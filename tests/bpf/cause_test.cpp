@@ -6,6 +6,8 @@
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 
+#include <set>
+
 #include "tests/bpf/loopback.h"
 #include "tests/bpf/tap_fixture.h"
 
@@ -167,6 +169,43 @@ TEST_F(TapTest, ALongConnectionThatIsOnlySplicedIsFoundBeforeItEnds) {
     EXPECT_GT(counter(PROBE_SPLICED), 0u);
   }
   drain_until([&] { return recorder.closed == 1; });
+}
+
+// The taps that see a read only when it is over see a splice first.
+class LaterTap : public EachTap {};
+
+INSTANTIATE_TEST_SUITE_P(Design, LaterTap,
+                         ::testing::Values(probe::TapDesign::kReceiveReturn, probe::TapDesign::kReceiveCall),
+                         design_of);
+
+TEST_P(LaterTap, GoesOnBehindSplicedBytesOnceItKnowsOfThem) {
+  load();
+  if (IsSkipped() || HasFailure()) return;
+  for (const std::size_t connection : {1u, 2u}) {
+    {
+      Service service([](int fd) {
+        wait_for_bytes(fd, kBytes);
+        splice_away(fd);
+        loopback::send_all(fd, "done");
+        EXPECT_EQ(loopback::receive(fd, 4), "rest");
+      });
+      watch(service.listener(), 1);
+      service.start();
+      const UniqueFd client = service.connect();
+      loopback::send_all(client.get(), std::string(kBytes, 'x'));
+      EXPECT_EQ(loopback::receive(client.get(), 4), "done");
+      loopback::send_all(client.get(), "rest");
+      ::shutdown(client.get(), SHUT_WR);
+      EXPECT_EQ(loopback::receive(client.get(), 1), "");
+    }
+    drain_until([&] { return recorder.closed == connection; });
+  }
+  EXPECT_EQ(counter(PROBE_SPLICED), kBytes);
+  EXPECT_EQ(counter(PROBE_UNREADABLE), 2 * kBytes + 4);  // of the first connection nothing could be trusted
+  std::set<std::string> captured;
+  for (const auto& [conn_id, stream] : recorder.streams) captured.insert(stream.bytes);
+  EXPECT_EQ(captured, (std::set<std::string>{"", "rest"}));
+  EXPECT_EQ(assembler.broken_streams(), 2u);
 }
 
 }  // namespace
