@@ -1,5 +1,6 @@
 #include "coordinator/judge/rule.h"
 
+#include <boost/math/distributions/normal.hpp>
 #include <cmath>
 #include <limits>
 
@@ -20,10 +21,23 @@ bool beyond(Classification direction, double effect, const EffectLimits& limits)
   return direction == Classification::kHigh ? effect >= limits.high : effect <= limits.low;
 }
 
-Classification direction_of(const Interval& shift, const Rule& rule) {
+// Where most pairs of values are equal, the shift and its limits are exactly zero, and so is what is tolerated of it.
+// Whether zero is rejected the rank test itself says then.
+bool zero_rejected(const Sample& control, const Sample& treatment, const Rule& rule, bool higher) {
+  const double z = compare_ranks(pool(control, treatment)).z;
+  const double needed = boost::math::quantile(boost::math::normal(), 0.5 + rule.confidence / 2);
+  return higher ? z > needed : z < -needed;
+}
+
+Classification direction_of(const Sample& control, const Sample& treatment, const Interval& shift, const Rule& rule) {
   const double allowed = rule.tolerance * std::fabs(shift.estimate);
-  if (rule.reported != Harm::kDecrease && shift.low > allowed) return Classification::kHigh;
-  if (rule.reported != Harm::kIncrease && shift.high < -allowed) return Classification::kLow;
+  const bool nothing = shift.estimate == 0;
+  if (rule.reported != Harm::kDecrease &&
+      (shift.low > allowed || (nothing && zero_rejected(control, treatment, rule, true))))
+    return Classification::kHigh;
+  if (rule.reported != Harm::kIncrease &&
+      (shift.high < -allowed || (nothing && zero_rejected(control, treatment, rule, false))))
+    return Classification::kLow;
   return Classification::kPass;
 }
 
@@ -45,7 +59,7 @@ RuleVerdict classify_by_rule(const Sample& control, const Sample& treatment, con
     return verdict;
   }
   const Interval shift = shift_between(control, treatment, rule.confidence);
-  const Classification direction = direction_of(shift, rule);
+  const Classification direction = direction_of(control, treatment, shift, rule);
   verdict.effect = effect_of(control, treatment, rule.measure);
   verdict.classification = Classification::kPass;
   verdict.reason = fmt::format("shift {:.4g} ({:.4g} to {:.4g}), effect {:.4g}", shift.estimate, shift.low, shift.high,

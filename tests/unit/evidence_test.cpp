@@ -4,6 +4,7 @@
 
 #include "coordinator/judge/counts.h"
 #include "coordinator/judge/discoveries.h"
+#include "coordinator/judge/rule.h"
 #include "coordinator/judge/sequential.h"
 #include "gtest/gtest.h"
 
@@ -70,6 +71,37 @@ TEST(Discoveries, DoNotCountWhatHasNoData) {
   EXPECT_EQ(discoveries_by_e(e, 0.1), (std::vector<std::size_t>{1}));
   EXPECT_TRUE(discoveries_by_e(e, 0.05).empty());
   EXPECT_TRUE(discoveries_by_p({}, 0.05).empty());
+}
+
+TEST(Rule, ReportsAShiftBeyondItsToleranceAndEffect) {
+  const Sample control = sample_of(std::vector<double>{1, 2.2, 1.1, 2.5, 3}),
+               treatment = sample_of(std::vector<double>{20, 22, 21, 25, 30});
+  const Rule rule{.tolerance = 0.1, .confidence = 0.95};
+  EXPECT_EQ(classify_by_rule(control, treatment, rule).classification, Classification::kHigh);
+  EXPECT_EQ(classify_by_rule(treatment, control, rule).classification, Classification::kLow);
+  EXPECT_EQ(classify_by_rule(control, control, rule).classification, Classification::kPass);
+  Rule demanding = rule;
+  demanding.effect = {1, 15};  // the ratio of the means is 12
+  EXPECT_EQ(classify_by_rule(control, treatment, demanding).classification, Classification::kPass);
+  Rule one_way = rule;
+  one_way.reported = Harm::kDecrease;
+  EXPECT_EQ(classify_by_rule(control, treatment, one_way).classification, Classification::kPass);
+}
+
+TEST(Rule, AsksTheRankTestWhereMostValuesAreEqual) {
+  const Sample control{.groups = {{0, 190}, {1.5, 20}}, .count = 210},
+      treatment{.groups = {{0, 120}, {1.5, 90}}, .count = 210};
+  const RuleVerdict verdict = classify_by_rule(control, treatment, {.tolerance = 0.1, .confidence = 0.95});
+  EXPECT_EQ(verdict.classification, Classification::kHigh);
+  EXPECT_NEAR(verdict.effect, 4.5, 1e-9);
+}
+
+TEST(Rule, SaysThatThereIsNoData) {
+  const Sample some = sample_of(std::vector<double>{1, 2, 3});
+  EXPECT_EQ(classify_by_rule(some, {}, {}).classification, Classification::kNoData);
+  EXPECT_TRUE(classify_by_rule(some, {}, {.is_critical = true}).critical);
+  EXPECT_EQ(classify_by_rule(some, {}, {.absence_is_nothing = true}).classification, Classification::kPass);
+  EXPECT_EQ(classify_by_means(some, {}).classification, Classification::kNoData);
 }
 
 TEST(Sequential, LookedAtAfterEveryPairRaisesNoMoreFalseAlarmsThanNominal) {
