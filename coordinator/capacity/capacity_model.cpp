@@ -19,6 +19,8 @@ constexpr std::size_t kSteps = 140;
 constexpr double kAmplitude = 0.04, kLength = 0.7;
 constexpr double kLeastBusy = 0.25;
 constexpr std::size_t kLeastLoads = 3;
+// Standard errors below the median, the lower third of a normal law: best where too high an answer costs twice a too low one.
+constexpr double kCaution = 0.43;
 constexpr double kKneeRise = 1.25;  // of the measured p95
 
 double coordinate(double utilisation) {
@@ -64,15 +66,11 @@ absl::StatusOr<CapacityModel> CapacityModel::fit(const std::vector<Window>& wind
       model.saturated_ = std::max(model.saturated_.value_or(0), point.rate);
   }
   if (auto status = check(model.points_); !status.ok()) return status;
-  model.fit_ = fit_station(model.points_);
-  const Eigen::VectorXd& best = model.fit_.parameters;
-  model.curves_.push_back(model.curve(best));
-  const Eigen::MatrixXd axes = model.fit_.covariance.llt().matrixL();
-  for (Eigen::Index i = 0; i < best.size(); ++i) {
-    const Eigen::VectorXd aside = axes.col(i);
-    model.curves_.push_back(model.curve(best + aside));
-    model.curves_.push_back(model.curve(best - aside));
-  }
+  auto station = fit_station(model.points_);
+  if (!station.ok()) return station.status();
+  model.fit_ = *std::move(station);
+  model.curves_.push_back(model.curve(model.fit_.parameters));
+  for (const Eigen::VectorXd& aside : model.fit_.asides) model.curves_.push_back(model.curve(aside));
   for (std::size_t q = 0; q < kQuantiles; ++q) {
     std::vector<Miss> misses;
     for (const LoadPoint& point : model.points_) {
@@ -138,23 +136,24 @@ double CapacityModel::rate_at(const Curve& curve, double log_latency, std::size_
   return curve.capacity * -std::expm1(-kSpacing * (position + 1));
 }
 
-// First-order propagation along the axes of the covariance, in the logarithm; the larger of the two sides counts, for
-// parameters at a bound have no slope there.
+// Propagates one standard error along each axis, in the logarithm, up and down apart: parameters at a bound move what
+// follows from them one way only.
 template <class Function>
 Estimate CapacityModel::spread(const Function& of_curve, double own_error) const {
   const double value = of_curve(curves_.front());
   if (!(value > 0) || !std::isfinite(value)) return {value, value, value};
-  double variance = own_error * own_error;
+  double down = own_error * own_error, up = down;
   for (std::size_t i = 1; i + 1 < curves_.size(); i += 2) {
-    double most = 0;
+    double least = 0, most = 0;
     for (const double other : {of_curve(curves_[i]), of_curve(curves_[i + 1])}) {
-      const double aside = other > 0 && std::isfinite(other) ? std::abs(std::log(other / value)) : 1;
+      const double aside = other > 0 && std::isfinite(other) ? std::log(other / value) : other > value ? 1 : -1;
+      least = std::min(least, aside);
       most = std::max(most, aside);
     }
-    variance += most * most;
+    down += least * least;
+    up += most * most;
   }
-  const double width = kNormal * std::sqrt(variance);
-  return {value, value * std::exp(-width), value * std::exp(width)};
+  return {value, value * std::exp(-kNormal * std::sqrt(down)), value * std::exp(kNormal * std::sqrt(up))};
 }
 
 Estimate CapacityModel::latency(double rate, Quantile quantile) const {
@@ -184,6 +183,7 @@ absl::StatusOr<Limit> CapacityModel::max_rate(double slo, Quantile quantile, dou
   const double own = std::log(std::max(rate_at(curves_.front(), log_slo + error, q), best) / best);
   Limit out;
   out.rate = spread([&](const Curve& curve) { return rate_at(curve, log_slo, q); }, own);
+  out.rate.value *= std::pow(out.rate.low / out.rate.value, kCaution / kNormal);
   out.rate.high = std::min(out.rate.high, std::max(out.rate.value, capacity().high));
   for (const auto& [rate, share] : errors_) {
     if (share <= error_share) continue;

@@ -118,8 +118,9 @@ StationFit minimise(const Problem& problem, Eigen::VectorXd at) {
     normal = slope.transpose() * slope;
   }
   StationFit fit = problem.frame;
+  fit.busy_mean = problem.busy_mean;
+  fit.pause_mean = problem.pause_mean;
   fit.parameters = at;
-  fit.covariance = normal.ldlt().solve(Eigen::MatrixXd::Identity(at.size(), at.size()));
   const Eigen::Index data = here.size() - at.size();
   fit.misfit = here.head(data).squaredNorm() / static_cast<double>(data);
   // Laplace: the determinant of the normal matrix against that of the priors, which cancels what the data do not see.
@@ -150,6 +151,28 @@ Eigen::VectorXd start(const Problem& problem) {
     at[kPause] = problem.pause_mean;
   }
   return at;
+}
+
+// Where the loss has risen by 1, as it does one standard error from a quadratic's least. The normal matrix alone does
+// not say that of parameters that count by their squares, near 0.
+void add_asides(const Problem& problem, StationFit& fit) {
+  const Eigen::VectorXd here = residuals(problem, fit.parameters);
+  const Eigen::MatrixXd slope = jacobian(problem, fit.parameters, here);
+  const Eigen::MatrixXd normal = slope.transpose() * slope;
+  const Eigen::MatrixXd covariance = normal.ldlt().solve(Eigen::MatrixXd::Identity(normal.rows(), normal.rows()));
+  const Eigen::MatrixXd axes = covariance.llt().matrixL();
+  for (Eigen::Index i = 0; i < fit.parameters.size(); ++i) {
+    for (const double side : {1.0, -1.0}) {
+      double length = side;
+      for (int round = 0; round < 3; ++round) {
+        const double rise =
+            residuals(problem, fit.parameters + length * axes.col(i)).squaredNorm() - here.squaredNorm();
+        if (rise <= 1.3) break;
+        length /= std::min(4.0, std::sqrt(rise));
+      }
+      fit.asides.push_back(fit.parameters + length * axes.col(i));
+    }
+  }
 }
 
 void keep_better(std::optional<StationFit>& best, const StationFit& fit) {
@@ -223,7 +246,7 @@ Station StationFit::station(const Eigen::VectorXd& at) const {
   return Station(ServiceTimes(at[kMedian], slopes), settings);
 }
 
-StationFit fit_station(const std::vector<LoadPoint>& points) {
+absl::StatusOr<StationFit> fit_station(const std::vector<LoadPoint>& points) {
   Problem problem;
   problem.points = points;
   const double count = little(points);
@@ -236,12 +259,18 @@ StationFit fit_station(const std::vector<LoadPoint>& points) {
     try_interruptions(problem, best);
   }
   constexpr double kPoor = 4;
-  if (best && best->misfit <= kPoor) return *best;
-  std::optional<StationFit> loose;
-  for (int servers = 1; servers <= 128; servers *= 2) keep_better(loose, fit_servers(problem, servers, false, count));
-  try_interruptions(problem, loose);
-  if (loose) keep_better(best, *loose);
-  return best.value_or(problem.frame);
+  if (!best || best->misfit > kPoor) {
+    std::optional<StationFit> loose;
+    for (int servers = 1; servers <= 128; servers *= 2) keep_better(loose, fit_servers(problem, servers, false, count));
+    try_interruptions(problem, loose);
+    if (loose) keep_better(best, *loose);
+  }
+  if (!best) return absl::InvalidArgumentError("no queueing station explains the load test");
+  problem.frame = *best;
+  problem.busy_mean = best->busy_mean;
+  problem.pause_mean = best->pause_mean;
+  add_asides(problem, *best);
+  return *best;
 }
 
 }  // namespace gnomon::capacity

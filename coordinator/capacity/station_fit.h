@@ -16,10 +16,11 @@ struct StationFit {
   bool interrupted = false;  // whether interruptions are part of the model
   bool coupled = true;       // whether the busy share is that of the servers (Little's law holds as measured)
   Eigen::VectorXd parameters;
-  Eigen::MatrixXd covariance;
-  double loss = 0;    // -2 log posterior density, up to a constant
-  double misfit = 0;  // squared residuals in standard errors, over their number
-  double latency_unit = 1, rate_unit = 1;
+  // About one standard error aside along each axis of the uncertainty, by pairs of the two sides.
+  std::vector<Eigen::VectorXd> asides;
+  double loss = 0;                       // -2 log posterior density, up to a constant
+  double busy_mean = 0, pause_mean = 0;  // of the priors
+  double misfit = 0;                     // squared residuals in standard errors, over their number
 
   Station station(const Eigen::VectorXd& at) const;
   Station station() const { return station(parameters); }
@@ -27,6 +28,6 @@ struct StationFit {
 
 // Points below saturation only. The number of servers, whether there are interruptions and whether the busy share is
 // the servers' are compared by Laplace's approximation of the evidence.
-StationFit fit_station(const std::vector<LoadPoint>& points);
+absl::StatusOr<StationFit> fit_station(const std::vector<LoadPoint>& points);
 
 }  // namespace gnomon::capacity
