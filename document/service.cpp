@@ -1,7 +1,10 @@
 #include "document/service.h"
 
+#include <algorithm>
+
 #include "document/name.h"
 #include "fmt/format.h"
+#include "fmt/ranges.h"
 
 namespace gnomon::document {
 namespace {
@@ -21,6 +24,16 @@ absl::Status read_slo(const v1::Slo& message, Service& service) {
     if (!rate.ok()) return annotate(rate.status(), "slo.error_rate");
     service.slo_error_rate = *rate;
   }
+  return absl::OkStatus();
+}
+
+absl::Status read_sample_by(const std::string& text, Service& service) {
+  if (text.empty()) return absl::OkStatus();
+  const bool header = text.starts_with(kSampleByHeader) && text.size() > kSampleByHeader.size();
+  if (!header && std::ranges::find(kSampleBy, text) == std::end(kSampleBy))
+    return absl::InvalidArgumentError(fmt::format("shadow.sample_by: \"{}\": must be {}NAME or one of {}", text,
+                                                  kSampleByHeader, fmt::join(kSampleBy, ", ")));
+  service.sample_by = text;
   return absl::OkStatus();
 }
 
@@ -50,6 +63,7 @@ absl::StatusOr<Service> validate(const v1::ServiceDescriptor& message) {
                                         "\": must be above zero, as \"5%\"");
     service.sampled_fraction = *fraction;
   }
+  RETURN_IF_ERROR(read_sample_by(message.shadow().sample_by(), service));
   for (const std::string& endpoint : message.shadow().replay_writes()) {
     if (endpoint.empty())
       return absl::InvalidArgumentError(

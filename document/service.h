@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -12,6 +13,10 @@
 
 namespace gnomon::document {
 
+// What the sampled fraction is of; the first is the default.
+inline constexpr std::string_view kSampleBy[] = {"connection", "request", "user", "key"};
+inline constexpr std::string_view kSampleByHeader = "header:";
+
 struct Service {
   std::string name;
   std::uint16_t port = 0;
@@ -19,6 +24,7 @@ struct Service {
   std::optional<Nanos> slo_latency_p99;
   std::optional<Fraction> slo_error_rate;
   Fraction sampled_fraction{0.05};
+  std::string sample_by{kSampleBy[0]};     // one of kSampleBy, or kSampleByHeader and a name
   std::vector<std::string> replay_writes;  // classes of endpoint, or "*"
 };
 

@@ -21,6 +21,7 @@
   COUNTER(spliced_bytes, "spliced bytes", true, "of the unreadable bytes, those moved on by splice() or sendfile()") \
   COUNTER(zero_copied_bytes, "zero-copied bytes", true, "of the unreadable bytes, those mapped into the service")    \
   COUNTER(discarded_bytes, "discarded bytes", true, "of the unreadable bytes, those thrown away by the service")     \
+  COUNTER(other_call_bytes, "bytes by other calls", true, "of the unreadable bytes, read as the tap cannot follow") \
   COUNTER(holes, "holes", true, "times that bytes of a captured connection were lost")                               \
   COUNTER(tls_unseen, "TLS unseen", true, "captured TLS connections whose plaintext went past the probed functions") \
   COUNTER(peeked, "peeked", false, "reads of bytes that were captured already (MSG_PEEK): skipped")                  \
@@ -32,6 +33,10 @@
           "closed, or joined, in the middle of a request: not replayed")                                             \
   COUNTER(oversized_requests, "oversized requests", true, "larger than is replayed")                                 \
   COUNTER(unjoinable_streams, "unjoinable streams", true, "not seen from their start, which their protocol needs")   \
+  COUNTER(malformed_requests, "malformed requests", true, "a service refuses them: not replayed")                    \
+  COUNTER(cancelled_requests, "cancelled requests", false, "taken back by the client before they were whole")        \
+  COUNTER(unsampled_requests, "unsampled requests", false, "captured, but not chosen by the sampling of requests")   \
+  COUNTER(not_replayable, "not replayable", false, "requests that subscribe, block or ask for another protocol")     \
   COUNTER(withheld_writes, "withheld writes", false,                                                                 \
           "requests that may write: replayed only if the descriptor says so")                                        \
   COUNTER(status_unknown, "status unknown", false,                                                                   \

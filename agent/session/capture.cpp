@@ -17,7 +17,8 @@ Capture::Capture(CapturePolicy policy, OnRequests on_requests, OnEnd on_end)
     : policy_(std::move(policy)),
       all_writes_(std::ranges::count(policy_.replay_writes, "*") > 0),
       on_requests_(std::move(on_requests)),
-      on_end_(std::move(on_end)) {}
+      on_end_(std::move(on_end)),
+      sampler_(policy_.sampling) {}
 
 void Capture::record(const tap_record& header, std::span<const std::byte> payload) {
   const std::lock_guard lock(mutex_);
@@ -31,6 +32,32 @@ telemetry::TapCounters Capture::counters() const {
   return counters;
 }
 
+Capture::Mixes Capture::mixes() const {
+  const std::lock_guard lock(mutex_);
+  return {.chosen = chosen_.mix(), .all = all_.mix()};
+}
+
+void Capture::set_fraction(Fraction fraction) {
+  const std::lock_guard lock(mutex_);
+  sampler_.set_fraction(fraction);
+}
+
+// Runs `call` on the framer, and counts what it changes: memory held, and requests of which nothing comes although the
+// connection goes on.
+template <class Call>
+void Capture::account(protocol::RequestFramer& framer, Call call) {
+  const auto before = framer.skipped();
+  held_bytes_ -= framer.held_bytes();
+  call();
+  held_bytes_ += framer.held_bytes();
+  const auto after = framer.skipped();
+  counters_.oversized_requests += after.oversized - before.oversized;
+  counters_.truncated_requests += after.truncated - before.truncated;
+  counters_.cancelled_requests += after.cancelled - before.cancelled;
+  counters_.malformed_requests += after.malformed - before.malformed;
+  counters_.not_replayable += after.unreplayable - before.unreplayable;
+}
+
 void Capture::open(std::uint64_t conn_id, MonoTime, bool joined) {
   if (const auto former = framers_.find(conn_id); former != framers_.end()) forget(former);
   framers_.emplace(conn_id, protocol::detecting_framer(conn_id, joined, policy_.limits));
@@ -40,27 +67,35 @@ void Capture::bytes(std::uint64_t conn_id, MonoTime at, std::span<const std::byt
   const auto found = framers_.find(conn_id);
   if (found == framers_.end()) return;  // given up, and counted, earlier
   std::vector<protocol::Request> requests;
-  held_bytes_ -= found->second->held_bytes();
-  found->second->feed(data, at, after_send, requests);
-  held_bytes_ += found->second->held_bytes();
+  account(*found->second, [&] { found->second->feed(data, at, after_send, requests); });
   const State state = found->second->state();
   if (!requests.empty()) hand_over(std::move(requests));
   const bool too_much = held_bytes_ > kMostHeldBytes;  // many slow uploads at once
   if (!protocol::given_up(state) && !too_much) return;
-  count_given_up(too_much ? State::kOversized : state);
-  forget(found);
+  if (protocol::given_up(state)) count_given_up(state);
+  forget(found, too_much ? &telemetry::TapCounters::oversized_requests : &telemetry::TapCounters::truncated_requests);
   on_end_(conn_id);
 }
 
 void Capture::hand_over(std::vector<protocol::Request> requests) {
   counters_.requests += requests.size();
-  counters_.withheld_writes += std::erase_if(requests, [this](const auto& request) { return !is_replayed(request); });
+  std::erase_if(requests, [this](const auto& request) { return !is_replayed(request); });
   if (!requests.empty()) on_requests_(std::move(requests));
 }
 
-bool Capture::is_replayed(const protocol::Request& request) const {
-  if (!request.replayable) return false;
-  return !request.write || all_writes_ || std::ranges::count(policy_.replay_writes, request.endpoint) > 0;
+// Counts why not. To be asked of each request once, in the order of its connection.
+bool Capture::is_replayed(const protocol::Request& request) {
+  const bool chosen = sampler_.choose(request);
+  all_.add(request.conn_id, request.arrival, *request.bytes, true);
+  chosen_.add(request.conn_id, request.arrival, *request.bytes, chosen);
+  const bool allowed = !request.write || all_writes_ || std::ranges::count(policy_.replay_writes, request.endpoint) > 0;
+  if (!chosen)
+    ++counters_.unsampled_requests;
+  else if (!request.replayable)
+    ++counters_.not_replayable;
+  else if (!allowed)
+    ++counters_.withheld_writes;
+  return chosen && request.replayable && allowed;
 }
 
 void Capture::count_given_up(State state) {
@@ -80,7 +115,6 @@ void Capture::count_given_up(State state) {
 void Capture::hole(std::uint64_t conn_id, MonoTime) {
   const auto found = framers_.find(conn_id);
   if (found == framers_.end()) return;
-  if (found->second->mid_message()) ++counters_.truncated_requests;
   forget(found);
   framers_.emplace(conn_id, protocol::detecting_framer(conn_id, /*joined=*/true, policy_.limits));
 }
@@ -88,12 +122,13 @@ void Capture::hole(std::uint64_t conn_id, MonoTime) {
 void Capture::close(std::uint64_t conn_id, MonoTime, tap::StreamEnd) {
   const auto found = framers_.find(conn_id);
   if (found == framers_.end()) return;
-  if (found->second->mid_message()) ++counters_.truncated_requests;
   forget(found);
   on_end_(conn_id);
 }
 
-void Capture::forget(Framers::iterator framer) {
+// Nothing comes of the requests that are under way.
+void Capture::forget(Framers::iterator framer, std::uint64_t telemetry::TapCounters::*lost) {
+  counters_.*lost += framer->second->under_way();
   held_bytes_ -= framer->second->held_bytes();
   framers_.erase(framer);
 }

@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "agent/protocol/protocol.h"
+#include "agent/sampling/representativeness.h"
+#include "agent/sampling/sampler.h"
 #include "agent/tap/stream.h"
 
 namespace gnomon::session {
@@ -17,6 +19,7 @@ struct CapturePolicy {
   protocol::Limits limits;
   // Classes of endpoint whose requests are replayed although they may write ("POST /login"); "*": all.
   std::vector<std::string> replay_writes;
+  sampling::Settings sampling;  // of single requests; by default all of a captured connection's are kept
 };
 
 class Capture final : public tap::StreamSink {
@@ -31,6 +34,14 @@ class Capture final : public tap::StreamSink {
 
   // What is known on this side of the ring, since construction.
   telemetry::TapCounters counters() const;
+  // Of the requests chosen, and of all that were captured, since construction.
+  struct Mixes {
+    traffic_mix chosen, all;
+  };
+  Mixes mixes() const;
+
+  // Of the sampling of single requests, from the next one on.
+  void set_fraction(Fraction fraction);
 
  private:
   void open(std::uint64_t conn_id, MonoTime at, bool joined) override;
@@ -39,10 +50,13 @@ class Capture final : public tap::StreamSink {
   void close(std::uint64_t conn_id, MonoTime at, tap::StreamEnd end) override;
 
   using Framers = std::unordered_map<std::uint64_t, std::unique_ptr<protocol::RequestFramer>>;
+  template <class Call>
+  void account(protocol::RequestFramer& framer, Call call);
   void hand_over(std::vector<protocol::Request> requests);
-  bool is_replayed(const protocol::Request& request) const;
+  bool is_replayed(const protocol::Request& request);
   void count_given_up(protocol::RequestFramer::State state);
-  void forget(Framers::iterator framer);
+  void forget(Framers::iterator framer,
+              std::uint64_t telemetry::TapCounters::*lost = &telemetry::TapCounters::truncated_requests);
 
   const CapturePolicy policy_;
   const bool all_writes_;
@@ -52,6 +66,8 @@ class Capture final : public tap::StreamSink {
   tap::StreamAssembler assembler_{*this};
   Framers framers_;
   std::size_t held_bytes_ = 0;  // in the framers
+  sampling::Sampler sampler_;
+  sampling::MixRecorder chosen_, all_;
   telemetry::TapCounters counters_;
 };
 

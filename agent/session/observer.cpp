@@ -77,6 +77,7 @@ absl::StatusOr<std::vector<telemetry::Sample>> Observer::look(int block, bool se
   tap.spliced_bytes = counter[PROBE_SPLICED];
   tap.zero_copied_bytes = counter[PROBE_ZERO_COPIED];
   tap.discarded_bytes = counter[PROBE_DISCARDED];
+  tap.other_call_bytes = counter[PROBE_OTHER_CALL];
   tap.holes = counter[PROBE_HOLES];
   tap.tls_unseen = counter[PROBE_TLS_UNSEEN];
   tap.peeked = counter[PROBE_PEEKED];
@@ -89,7 +90,8 @@ absl::StatusOr<std::vector<telemetry::Sample>> Observer::look(int block, bool se
   const Nanos span = now - std::exchange(last_look_, now);
   const double kept = std::exp2(-std::chrono::duration<double>(span) / kHalfLife);
   recent_requests_ = recent_requests_ * kept + static_cast<double>(production.requests);
-  recent_captured_ = recent_captured_ * kept + static_cast<double>(production.tap.requests);
+  recent_captured_ =
+      recent_captured_ * kept + static_cast<double>(production.tap.requests - production.tap.unsampled_requests);
 
   std::vector<telemetry::Sample> samples;
   const auto finish = [&](telemetry::Sample& sample, int of_block, bool is_settled) {

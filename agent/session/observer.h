@@ -31,8 +31,8 @@ class Observer {
 
   // Since the observer was made.
   std::uint64_t captured_requests() const { return last_tap_.requests; }
-  // The share of production's requests that was captured lately (older ones count half as much every 5 s); nullopt
-  // while too few were to tell.
+  // The share of production's requests that was captured and chosen lately (older ones count half as much every 5 s);
+  // nullopt while too few were to tell.
   std::optional<double> recent_fraction() const;
 
  private:

@@ -5,6 +5,7 @@
 #include <sys/eventfd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <mutex>
 #include <optional>
@@ -61,7 +62,9 @@ struct Session::Impl {
         services(node),
         on_report(std::move(report_to)),
         on_samples(std::move(samples_to)),
-        stop_event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+        stop_event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+        fraction(plan.service.sampled_fraction),
+        applied_fraction(plan.service.sampled_fraction) {
     report.id = plan.id;
     report.completed_blocks = plan.completed_blocks;
     report.noise_engine = plan.profile.noise.any() ? "replay path" : "none";
@@ -80,6 +83,10 @@ struct Session::Impl {
   absl::Status enter_phase(int block, double load_multiple, bool noisy);
   absl::Status settle();
   double effective_fraction() const;
+  bool by_request() const { return plan.service.sample_by != document::kSampleBy[0]; }
+  // When single requests are chosen, of all connections.
+  Fraction captured_connections() const { return by_request() ? Fraction{1} : fraction.load(); }
+  absl::Status adjust_fraction();
   void say(State state, std::string message = "");
   void tear_down();
 
@@ -89,6 +96,7 @@ struct Session::Impl {
   const OnSamples on_samples;
   const UniqueFd stop_event;
   const SystemClock clock;
+  std::atomic<Fraction> fraction;  // that is asked for now
   Report report;
 
   discovery::Instance instance;
@@ -99,6 +107,7 @@ struct Session::Impl {
   std::unique_ptr<Observer> observer;
   replay::Phase phase;
   MonoTime next_sample;
+  Fraction applied_fraction;
 
   std::mutex tap_mutex;  // guards what the tap's thread reads
   std::optional<probe::Slot> tapped_slot;
@@ -184,8 +193,11 @@ absl::Status Session::Impl::attach() {
 absl::Status Session::Impl::watch_production() {
   ASSIGN_OR_RETURN(production_slot, services.probe.take_slot());
   if (tls.spoken) RETURN_IF_ERROR(services.probe.set_tls(*production_slot, tls.libraries));
-  RETURN_IF_ERROR(services.probe.set_sampled_fraction(*production_slot, plan.service.sampled_fraction));
-  const CapturePolicy policy{.replay_writes = plan.service.replay_writes};
+  const Fraction connections = captured_connections();
+  RETURN_IF_ERROR(services.probe.set_sampled_fraction(*production_slot, connections));
+  const CapturePolicy policy{
+      .replay_writes = plan.service.replay_writes,
+      .sampling = {.fraction = fraction.load(), .selector = plan.service.sample_by, .seed = plan.seed}};
   {
     const std::lock_guard lock(tap_mutex);
     capture = std::make_unique<Capture>(
@@ -203,8 +215,7 @@ absl::Status Session::Impl::watch_production() {
   std::vector<discovery::SocketHolder> open = discovery::open_connections(kProc, instance);
   std::mt19937_64 random(plan.seed);
   std::shuffle(open.begin(), open.end(), random);
-  const auto chosen =
-      static_cast<std::size_t>(std::ceil(plan.service.sampled_fraction.value * static_cast<double>(open.size())));
+  const auto chosen = static_cast<std::size_t>(std::ceil(connections.value * static_cast<double>(open.size())));
   for (std::size_t i = 0; i < open.size(); ++i) {
     // One at a time: while it is borrowed, production's close() would not reach the client.
     const auto connection = discovery::borrow_socket(open[i]);
@@ -220,7 +231,7 @@ absl::Status Session::Impl::watch_production() {
 // The share of production's requests that is captured: what was asked for, unless what is measured differs markedly
 // (few connections, unequally busy). Under TLS what was asked for: handshakes look like requests to the kernel.
 double Session::Impl::effective_fraction() const {
-  const double asked = plan.service.sampled_fraction.value;
+  const double asked = fraction.load().value;
   if (tls.spoken) return asked;
   const double measured = observer->recent_fraction().value_or(asked);
   return std::abs(measured - asked) > kTrustedDeviation * asked ? measured : asked;
@@ -230,15 +241,15 @@ double Session::Impl::effective_fraction() const {
 absl::Status Session::Impl::enter_phase(int block, double load_multiple, bool noisy) {
   RETURN_IF_ERROR(observe());
   const double capacity = static_cast<double>(report.shadow_cpu.value) / static_cast<double>(instance.cpu.value);
-  const double fraction = effective_fraction();
-  phase = {.block = block, .multiplicity = fraction > 0 ? load_multiple * capacity / fraction : 0};
+  const double sampled = effective_fraction();
+  phase = {.block = block, .multiplicity = sampled > 0 ? load_multiple * capacity / sampled : 0};
   if (noisy)
     phase.noise = {.delay_mean = plan.profile.noise.response_delay_mean,
                    .delay_stddev = plan.profile.noise.response_delay_stddev,
                    .error_rate = plan.profile.noise.error_rate};
   load->set_phase(phase);
   report.current_block = block;
-  report.sampled_fraction = fraction;
+  report.sampled_fraction = sampled;
   report.multiplicity = phase.multiplicity;
   return absl::OkStatus();
 }
@@ -309,7 +320,26 @@ absl::Status Session::Impl::wait_until(MonoTime deadline) {
   return absl::OkStatus();
 }
 
+// Takes over a fraction that was asked for meanwhile. Where single requests are chosen it is true at once, and the load
+// on the shadow is kept as it is; of connections it is true for new ones alone, and the next phase goes by what is
+// measured.
+absl::Status Session::Impl::adjust_fraction() {
+  const Fraction asked = fraction.load();
+  if (asked.value == applied_fraction.value) return absl::OkStatus();
+  const double before = std::exchange(applied_fraction, asked).value;
+  RETURN_IF_ERROR(services.probe.set_sampled_fraction(*production_slot, captured_connections()));
+  if (!by_request()) return absl::OkStatus();
+  capture->set_fraction(asked);
+  phase.multiplicity *= before / asked.value;
+  load->set_phase(phase);
+  report.sampled_fraction *= asked.value / before;
+  report.multiplicity = phase.multiplicity;
+  on_report(report);
+  return absl::OkStatus();
+}
+
 absl::Status Session::Impl::observe() {
+  RETURN_IF_ERROR(adjust_fraction());
   next_sample = clock.now() + kSampleEvery;
   ASSIGN_OR_RETURN(auto samples, observer->look(phase.block, phase.settled, capture->counters(), load->take()));
   on_samples(std::move(samples));
@@ -337,6 +367,10 @@ Session::Session(Plan plan, Services services, OnReport on_report, OnSamples on_
 Session::~Session() {
   ::eventfd_write(impl_->stop_event.get(), 1);
   impl_->thread.join();
+}
+
+void Session::set_sampled_fraction(Fraction fraction) {
+  impl_->fraction = fraction;
 }
 
 bool Session::record(const tap_record& header, std::span<const std::byte> payload) {

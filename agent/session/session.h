@@ -25,6 +25,8 @@ class Session {
   using OnSamples = std::function<void(std::vector<telemetry::Sample>)>;  // about once a second
   Session(Plan plan, Services services, OnReport on_report, OnSamples on_samples);
   ~Session();  // ends it, removing the shadow
+  // Of production's connections or requests, from the next second on; nothing is re-attached. Thread-safe.
+  void set_sampled_fraction(Fraction fraction);
   // From the tap thread: a record of the production slot. Returns false if it is not this session's.
   bool record(const tap_record& header, std::span<const std::byte> payload);
 

@@ -3,7 +3,10 @@
 #include <cstring>
 #include <string>
 
+#include "document/service.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/unit/http2_client_side.h"
 
 namespace gnomon::session {
 namespace {
@@ -44,6 +47,7 @@ class CaptureTest : public testing::Test {
   }
 };
 
+constexpr std::uint8_t kWholeBlock = protocol::kWhole;  // of a request whose body is still to come
 const std::string kGet = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const std::string kPost = "POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody";
 
@@ -107,6 +111,103 @@ TEST_F(CaptureTest, KeepsConnectionsApart) {
   data(2, 0, kGet);
   data(1, 10, kPost.substr(10));
   EXPECT_EQ(requests, (std::vector<std::string>{kGet, kPost}));
+}
+
+// Says `bytes` on connection `conn_id` from its start.
+void say(Capture& capture, std::uint64_t conn_id, const std::string& bytes) {
+  tap_record header{.conn_id = conn_id, .type = TAP_OPEN};
+  capture.record(header, {});
+  header.type = TAP_DATA;
+  header.len = static_cast<std::uint32_t>(bytes.size());
+  capture.record(header, std::as_bytes(std::span(bytes)));
+}
+
+void hang_up(Capture& capture, std::uint64_t conn_id, std::size_t at) {
+  capture.record({.conn_id = conn_id, .type = TAP_CLOSE, .seq = static_cast<std::uint32_t>(at)}, {});
+}
+
+Capture capture_all(sampling::Settings sampling = {}) {
+  return Capture(
+      {.replay_writes = {"*"}, .sampling = sampling}, [](const auto&) {}, [](std::uint64_t) {});
+}
+
+const std::string kHttp2Start = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + protocol::http2_frame(4, 0, 0, "");
+
+TEST(CaptureCounts, EachOfTheInterleavedRequestsThatAConnectionEndsWith) {
+  protocol::Http2Encoder encoder;
+  std::string bytes = kHttp2Start;
+  for (const std::uint32_t stream : {1, 3, 5}) bytes += encoder.headers(stream, protocol::post("/p"), kWholeBlock);
+  Capture closed = capture_all(), broken = capture_all(), reopened = capture_all(), refused = capture_all();
+  say(closed, 1, bytes);
+  hang_up(closed, 1, bytes.size());
+  EXPECT_EQ(closed.counters().truncated_requests, 3u);
+
+  say(broken, 1, bytes);
+  broken.record({.conn_id = 1, .type = TAP_DATA, .flags = TAP_HOLE, .seq = 9000, .len = 1},
+                std::as_bytes(std::span("x", 1)));
+  EXPECT_EQ(broken.counters().truncated_requests, 3u);
+
+  say(reopened, 1, bytes);
+  say(reopened, 1, bytes);  // its end was never told
+  EXPECT_EQ(reopened.counters().truncated_requests, 3u);
+
+  say(refused, 1, bytes + protocol::http2_frame(0, 0, 9, "data of an idle stream"));
+  EXPECT_EQ(refused.counters().unparsable_streams, 1u);
+  EXPECT_EQ(refused.counters().truncated_requests, 3u);
+}
+
+TEST(CaptureCounts, RequestsOfWhichNothingComesAlthoughTheConnectionGoesOn) {
+  protocol::Http2Encoder encoder;
+  std::string bytes = kHttp2Start;
+  bytes += encoder.headers(1, protocol::post("/taken/back"), kWholeBlock);
+  bytes += protocol::http2_frame(3, 0, 1, std::string("\0\0\0\x8", 4));
+  bytes += encoder.headers(3, {{":method", "GET"}, {":path", "/without/scheme"}});
+  bytes += encoder.headers(5, {{":method", "CONNECT"}, {":authority", "a:1"}});
+  bytes += encoder.headers(7, protocol::get("/"));
+  Capture capture = capture_all();
+  say(capture, 1, bytes);
+  const telemetry::TapCounters counters = capture.counters();
+  EXPECT_EQ(counters.requests, 1u);
+  EXPECT_EQ(counters.cancelled_requests, 1u);
+  EXPECT_EQ(counters.malformed_requests, 1u);
+  EXPECT_EQ(counters.not_replayable, 1u);
+}
+
+TEST(CaptureCounts, WhatItsProtocolSaysIsNotReplayableApartFromWrites) {
+  Capture capture(
+      {}, [](const auto&) {}, [](std::uint64_t) {});
+  say(capture, 1, "*2\r\n$9\r\nSUBSCRIBE\r\n$1\r\nc\r\n");
+  say(capture, 2, "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n");
+  EXPECT_EQ(capture.counters().not_replayable, 1u);
+  EXPECT_EQ(capture.counters().withheld_writes, 1u);
+}
+
+TEST(CaptureSampling, HandsOnTheShareThatIsAskedForAndCountsTheRest) {
+  std::size_t handed_on = 0;
+  Capture capture(
+      {.sampling = {.fraction = {0.25}, .selector = "request"}},
+      [&](const auto& requests) { handed_on += requests.size(); }, [](std::uint64_t) {});
+  std::string gets;
+  for (int i = 0; i < 400; ++i) gets += kGet;
+  say(capture, 1, gets);
+  EXPECT_EQ(handed_on, 100u);
+  EXPECT_EQ(capture.counters().requests, 400u);
+  EXPECT_EQ(capture.counters().unsampled_requests, 300u);
+
+  capture.set_fraction({0.5});  // nothing else changes: the connection stays
+  capture.record({.conn_id = 1,
+                  .type = TAP_DATA,
+                  .seq = static_cast<std::uint32_t>(gets.size()),
+                  .len = static_cast<std::uint32_t>(gets.size())},
+                 std::as_bytes(std::span(gets)));
+  EXPECT_EQ(handed_on, 300u);
+  EXPECT_EQ(capture.mixes().all.size[mix_class(kGet.size(), MIX_SIZES)], 800u);
+  EXPECT_EQ(capture.mixes().chosen.size[mix_class(kGet.size(), MIX_SIZES)], 300u);
+}
+
+TEST(CaptureSampling, TakesEverySelectorThatADescriptorMayName) {
+  for (const std::string_view selector : document::kSampleBy) EXPECT_TRUE(sampling::parse_selector(selector).ok());
+  EXPECT_TRUE(sampling::parse_selector(std::string(document::kSampleByHeader) + "x-user").ok());
 }
 
 TEST(CapturePolicy, WithholdsWhatMayWriteUnlessItsClassOfEndpointIsListed) {

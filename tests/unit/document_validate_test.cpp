@@ -152,5 +152,20 @@ TEST(ValidateService, RefusesWhatCannotBe) {
   EXPECT_THAT(error_of(message), StartsWith("shadow.sampled_fraction: \"0%\": must be above zero"));
 }
 
+TEST(ValidateService, SamplesConnectionsUnlessSomethingElseIsNamed) {
+  v1::ServiceDescriptor message;
+  message.set_name("web");
+  message.mutable_discovery()->set_port(80);
+  EXPECT_EQ(validate(message)->sample_by, "connection");
+  for (const char* good : {"request", "user", "key", "header:X-Tenant"}) {
+    message.mutable_shadow()->set_sample_by(good);
+    EXPECT_EQ(validate(message)->sample_by, good);
+  }
+  for (const char* bad : {"header:", "cookie", "Request"}) {
+    message.mutable_shadow()->set_sample_by(bad);
+    EXPECT_THAT(error_of(message), HasSubstr("shadow.sample_by")) << bad;
+  }
+}
+
 }  // namespace
 }  // namespace gnomon::document

@@ -326,6 +326,7 @@ Http2RequestFramer::Impl::Streams::iterator Http2RequestFramer::Impl::find(std::
 
 void Http2RequestFramer::Impl::give_up(State why) {
   state = why;
+  skipped.truncated += streams.size();
   streams.clear();
   held = 0;
   block = Block::kNone;
