@@ -23,6 +23,7 @@ void add_apply(CLI::App& cli, const std::string& coordinator, Run& run);
 void add_get(CLI::App& cli, const std::string& coordinator, Run& run);
 void add_describe(CLI::App& cli, const std::string& coordinator, Run& run);
 void add_stop(CLI::App& cli, const std::string& coordinator, Run& run);
+void add_adjust(CLI::App& cli, const std::string& coordinator, Run& run);
 void add_cleanup(CLI::App& cli, Run& run);
 void add_doctor(CLI::App& cli, Run& run);
 void add_version(CLI::App& cli, Run& run);

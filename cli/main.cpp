@@ -36,6 +36,7 @@ int main(int argc, char** argv) {
   gnomon::cli::add_get(cli, coordinator, run);
   gnomon::cli::add_describe(cli, coordinator, run);
   gnomon::cli::add_stop(cli, coordinator, run);
+  gnomon::cli::add_adjust(cli, coordinator, run);
   gnomon::cli::add_doctor(cli, run);
   gnomon::cli::add_cleanup(cli, run);
   gnomon::cli::add_version(cli, run);

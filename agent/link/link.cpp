@@ -234,6 +234,7 @@ void Link::Impl::write_next(Stream& stream) {
 
 v1::NodeStatus Link::Impl::whole_status() const {
   v1::NodeStatus whole = status;
+  whole.set_dropped_samples(outbox.dropped());
   for (const v1::InstanceStatus& rejected : rejected_services) *whole.add_instances() = rejected;
   for (const v1::SessionStatus& rejected : rejected_sessions) *whole.add_sessions() = rejected;
   return whole;

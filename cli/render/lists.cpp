@@ -43,15 +43,17 @@ std::string services_table(const v1::ListServicesResponse& response) {
 }
 
 std::string nodes_table(const v1::ListNodesResponse& response) {
-  Table table({"NODE", "STATE", "LAST SEEN (UTC)", "VERSION", "KERNEL", "CPUS", "MEMORY", "BUDGET", "APPLIED"});
-  table.right({5, 6});
+  Table table(
+      {"NODE", "STATE", "LAST SEEN (UTC)", "VERSION", "KERNEL", "CPUS", "MEMORY", "BUDGET", "APPLIED", "LOST SAMPLES"});
+  table.right({5, 6, 9});
   for (const v1::Node& node : response.nodes()) {
     const v1::Hello& hello = node.hello();
     table.add({hello.node(), node.connected() ? "connected" : "away", format_time(node.last_seen_unix_ms()),
                hello.version(), hello.kernel(), std::to_string(hello.cpus()), format_bytes(Bytes{hello.memory_bytes()}),
                fmt::format("{} CPU, {}", format_cpu(MilliCpu{hello.budget_milli_cpu()}),
                            format_bytes(Bytes{hello.budget_memory_bytes()})),
-               fmt::format("{} of {}", node.applied_revision(), node.desired_revision())});
+               fmt::format("{} of {}", node.applied_revision(), node.desired_revision()),
+               std::to_string(node.dropped_samples() + node.rejected_samples())});
   }
   return table.render();
 }

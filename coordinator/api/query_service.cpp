@@ -63,6 +63,11 @@ grpc::ServerUnaryReactor* QueryService::StopSession(grpc::CallbackServerContext*
   return answer(context, sessions_.stop(request->id()), response);
 }
 
+grpc::ServerUnaryReactor* QueryService::AdjustSession(grpc::CallbackServerContext* context,
+                                                      const v1::AdjustSessionRequest* request, v1::Session* response) {
+  return answer(context, sessions_.adjust(*request), response);
+}
+
 grpc::ServerWriteReactor<v1::SessionEvent>* QueryService::WatchSession(grpc::CallbackServerContext*,
                                                                        const v1::WatchSessionRequest* request) {
   return new SessionWatch(sessions_, request->id());

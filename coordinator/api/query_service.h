@@ -25,6 +25,8 @@ class QueryService final : public v1::QueryService::CallbackService {
                                        v1::Session* response) override;
   grpc::ServerUnaryReactor* StopSession(grpc::CallbackServerContext* context, const v1::StopSessionRequest* request,
                                         v1::Session* response) override;
+  grpc::ServerUnaryReactor* AdjustSession(grpc::CallbackServerContext* context, const v1::AdjustSessionRequest* request,
+                                          v1::Session* response) override;
   grpc::ServerWriteReactor<v1::SessionEvent>* WatchSession(grpc::CallbackServerContext* context,
                                                            const v1::WatchSessionRequest* request) override;
 

@@ -124,6 +124,7 @@ absl::Status Sessions::add_samples(const std::string& node, const v1::SampleBatc
   }
   RETURN_IF_ERROR(transaction.commit());
   rejected_samples_ += rejected;
+  peers_[node].rejected_samples += rejected;
   for (auto& [id, samples] : fresh) {
     const auto active = active_.find(id);
     if (active != active_.end()) active->second.session = touched[id];

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/status.h"
+#include "document/service.h"
 
 namespace gnomon::session {
 
@@ -63,6 +64,8 @@ absl::StatusOr<v1::ListNodesResponse> Sessions::list_nodes() {
     node.set_last_seen_unix_ms(peer.stored.last_seen_unix_ms);
     node.set_desired_revision(peer.stored.desired.revision());
     node.set_applied_revision(peer.status.applied_revision());
+    node.set_dropped_samples(peer.status.dropped_samples());
+    node.set_rejected_samples(peer.rejected_samples);
   }
   return response;
 }
@@ -106,6 +109,23 @@ absl::StatusOr<v1::Session> Sessions::stop(const std::string& id) {
   const std::lock_guard lock(mutex_);
   if (active_.count(id)) RETURN_IF_ERROR(finish(id, v1::SESSION_STATE_CANCELLED, "stopped on request"));
   return find(id);
+}
+
+absl::StatusOr<v1::Session> Sessions::adjust(const v1::AdjustSessionRequest& request) {
+  const std::lock_guard lock(mutex_);
+  ASSIGN_OR_RETURN(v1::Session session, find(request.id()));
+  const auto active = active_.find(request.id());
+  if (active == active_.end())
+    return absl::FailedPreconditionError("session " + request.id() + " has ended: nothing of it can be changed");
+  if (request.sampled_fraction().empty()) return absl::InvalidArgumentError("sampled_fraction: is empty, as \"20%\"");
+  v1::ServiceDescriptor& service = *session.mutable_spec()->mutable_service();
+  service.mutable_shadow()->set_sampled_fraction(request.sampled_fraction());
+  RETURN_IF_ERROR(document::validate(service).status());
+  RETURN_IF_ERROR(store_.put_session(session));
+  active->second.session = session;
+  notify(session, {});
+  if (!session.node().empty()) RETURN_IF_ERROR(publish(session.node(), false));
+  return session;
 }
 
 absl::Status Sessions::watch(const std::string& id, Watcher& watcher) {

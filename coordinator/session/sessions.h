@@ -51,6 +51,9 @@ class Sessions {
   // Ends a session and judges its completed blocks. One that has ended already is returned as it is.
   absl::StatusOr<v1::Session> stop(const std::string& id);
 
+  // Changes a session that has not ended; its node is told at once.
+  absl::StatusOr<v1::Session> adjust(const v1::AdjustSessionRequest& request);
+
   // Calls `watcher` with the session and its samples so far, then on every change until unwatch() or the session's end.
   absl::Status watch(const std::string& id, Watcher& watcher);
   void unwatch(const std::string& id, Watcher& watcher);
@@ -73,6 +76,7 @@ class Sessions {
     NodeListener* listener = nullptr;  // null: not connected
     v1::NodeStatus status;
     MonoTime last_seen{};
+    std::uint64_t rejected_samples = 0;
   };
   struct Active {
     v1::Session session;

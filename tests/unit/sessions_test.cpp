@@ -249,6 +249,13 @@ TEST_F(SessionsTest, SamplesOfNoSessionOfTheNodeAreLeftOutAndCounted) {
   malformed.mutable_samples(0)->mutable_service_time()->add_count(1);
   EXPECT_TRUE(sessions->add_samples("n1", malformed).ok());
   EXPECT_EQ(sessions->rejected_samples(), 3u);
+  v1::NodeStatus status;
+  status.set_dropped_samples(7);
+  EXPECT_TRUE(sessions->report("n1", status).ok());
+  const auto nodes = sessions->list_nodes();
+  EXPECT_EQ(nodes->nodes(0).rejected_samples(), 2u);
+  EXPECT_EQ(nodes->nodes(0).dropped_samples(), 7u);
+  EXPECT_EQ(nodes->nodes(1).rejected_samples(), 1u);
   EXPECT_EQ(get(id, true).samples_size(), 0);
 }
 
@@ -355,6 +362,21 @@ TEST_F(SessionsTest, StoppingTwiceKeepsTheFirstEnd) {
   clock.elapsed += minutes(1);
   EXPECT_EQ(sessions->stop(id)->ended_unix_ms(), stopped.ended_unix_ms());
   EXPECT_EQ(sessions->stop("s-nope").status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(SessionsTest, AdjustingARunningSessionReachesItsNodeAtOnce) {
+  const std::string id = placed_session();
+  v1::AdjustSessionRequest request;
+  request.set_id(id);
+  request.set_sampled_fraction("20%");
+  ASSERT_TRUE(sessions->adjust(request).ok());
+  EXPECT_EQ(agent.states.back().sessions(0).service().shadow().sampled_fraction(), "20%");
+  EXPECT_EQ(get(id).spec().service().shadow().sampled_fraction(), "20%");
+  request.set_sampled_fraction("0");
+  EXPECT_THAT(std::string(sessions->adjust(request).status().message()), HasSubstr("sampled_fraction"));
+  EXPECT_EQ(get(id).spec().service().shadow().sampled_fraction(), "20%");
+  ASSERT_TRUE(sessions->stop(id).ok());
+  EXPECT_EQ(sessions->adjust(request).status().code(), absl::StatusCode::kFailedPrecondition);
 }
 
 TEST_F(SessionsTest, WhatCannotBeAppliedNamesItsFieldAndLeavesNothing) {
