@@ -9,6 +9,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <filesystem>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <shared_mutex>
@@ -21,6 +22,7 @@
 #include "common/log.h"
 #include "common/status.h"
 #include "common/version.h"
+#include "telemetry/exposition.h"
 
 namespace gnomon::agent {
 namespace {
@@ -66,6 +68,7 @@ class AppImpl final : public App {
       : config_(std::move(config)), runtime_(std::move(runtime)) {}
 
   ~AppImpl() override {
+    exposition_.reset();
     {
       const std::lock_guard lock(mutex_);
       stopping_ = true;
@@ -93,6 +96,13 @@ class AppImpl final : public App {
       changed_.notify_all();
     });
     reconciler_ = std::thread([this] { reconcile_loop(); });
+    if (config_.metrics.empty() || config_.metrics == "off") return;
+    // Watching comes after working: where nothing can be served, that is said, and the agent goes on.
+    auto served = telemetry::Exposition::serve(config_.metrics, [this] { return metrics(); });
+    if (served.ok())
+      exposition_ = *std::move(served);
+    else
+      spdlog::error("{}", std::string(served.status().message()));
   }
 
  private:
@@ -130,9 +140,14 @@ class AppImpl final : public App {
       std::erase_if(reports_, [&](const auto& entry) {
         return std::ranges::none_of(desired.sessions, [&](const auto& plan) { return plan.id == entry.first; });
       });
+      std::erase_if(totals_, [&](const auto& entry) { return !reports_.contains(entry.first); });
     }
-    for (const session::Plan& plan : desired.sessions)
+    for (const session::Plan& plan : desired.sessions) {
       if (!known(plan.id)) start(plan);
+      const std::shared_lock lock(sessions_mutex_);
+      if (const auto session = sessions_.find(plan.id); session != sessions_.end())
+        session->second->set_sampled_fraction(plan.service.sampled_fraction);
+    }
     if (desired.sessions.empty()) stop_tap();  // unwatched production pays for nothing
   }
 
@@ -153,9 +168,43 @@ class AppImpl final : public App {
     }
     auto session = std::make_unique<session::Session>(
         plan, session::Services{*probe_, *runtime_}, [this](session::Report report) { take_report(std::move(report)); },
-        [this](std::vector<telemetry::Sample> samples) { link_->send(std::move(samples)); });
+        [this, service = plan.service.name](std::vector<telemetry::Sample> samples) {
+          count(service, samples);
+          link_->send(std::move(samples));
+        });
     const std::unique_lock lock(sessions_mutex_);
     sessions_.emplace(plan.id, std::move(session));
+  }
+
+  void count(const std::string& service, const std::vector<telemetry::Sample>& samples) {
+    const std::lock_guard lock(mutex_);
+    for (const telemetry::Sample& sample : samples) {
+      telemetry::SessionTotals& totals = totals_[sample.session_id];
+      totals.session = sample.session_id;
+      totals.service = service;
+      totals.tap += sample.tap;
+      totals.replay += sample.replay;
+    }
+  }
+
+  telemetry::Families metrics() {
+    using telemetry::single;
+    telemetry::Families families = telemetry::process_families("agent", kVersion);
+    families.push_back(
+        single("gnomon_agent_connected", "1 while a coordinator is connected", link_ && link_->connected() ? 1 : 0));
+    families.push_back(single("gnomon_agent_dropped_samples_total",
+                              "samples dropped, as the coordinator was away for too long",
+                              link_ ? static_cast<double>(link_->dropped_samples()) : 0));
+    families.push_back(single("gnomon_agent_tap_ring_bytes", "size of the kernel's buffer of captured bytes",
+                              static_cast<double>(config_.tap_ring.value)));
+    std::vector<telemetry::SessionTotals> sessions;
+    {
+      const std::lock_guard lock(mutex_);
+      for (const auto& [id, totals] : totals_) sessions.push_back(totals);
+    }
+    auto counters = telemetry::counter_families("agent", sessions);
+    families.insert(families.end(), std::move_iterator(counters.begin()), std::move_iterator(counters.end()));
+    return families;
   }
 
   void take_report(session::Report report) {
@@ -238,6 +287,7 @@ class AppImpl final : public App {
   std::uint64_t applied_revision_ = 0;
   std::vector<link::InstanceReport> instances_;
   std::map<std::string, session::Report> reports_;
+  std::map<std::string, telemetry::SessionTotals> totals_;  // of sessions that are wanted
 
   std::unique_ptr<probe::Probe> probe_;  // reconciler's; the tap's thread lives only while it does
   std::atomic<bool> tap_stop_ = false;
@@ -246,6 +296,7 @@ class AppImpl final : public App {
   std::map<std::string, std::unique_ptr<session::Session>> sessions_;
   std::unique_ptr<link::Link> link_;
   std::thread reconciler_;
+  std::unique_ptr<telemetry::Exposition> exposition_;
 };
 
 // Each replayed client is a socket: the usual 1024 descriptors would be blamed on the shadow. And memory here holds

@@ -15,6 +15,7 @@ struct Config {
   std::string state_root = shadow::kStateRoot;
   shadow::Budget budget;  // zero: half of the CPUs (at least half of one), a quarter of the memory
   Bytes tap_ring{16u << 20};
+  std::string metrics;  // where Prometheus finds it: "127.0.0.1:7402"; empty or "off": nowhere
 };
 
 // What must be true before anything is started: root (or the capabilities), BTF, runc. Each failure is one line with

@@ -21,7 +21,7 @@ int fail(const absl::Status& status) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  gnomon::agent::Config config;
+  gnomon::agent::Config config{.metrics = "127.0.0.1:7402"};
   std::string coordinator = "127.0.0.1:7400", log_level = "info", budget_cpu, budget_memory;
   CLI::App cli(
       "Runs shadows on this node as a coordinator asks.\n"
@@ -34,6 +34,8 @@ int main(int argc, char** argv) {
                  "CPUs for all shadows together (default: half of the node's), e.g. 500m or 1.5");
   cli.add_option("--budget-memory", budget_memory, "Memory for all shadows together (default: a quarter), e.g. 512Mi");
   cli.add_option("--state-root", config.state_root, "Where run-time state is kept")->capture_default_str();
+  cli.add_option("--metrics", config.metrics, "Where Prometheus finds /metrics (docs/metrics.md), or off")
+      ->capture_default_str();
   cli.add_option("--log-level", log_level, "debug, info, warn or error")->capture_default_str();
   CLI11_PARSE(cli, argc, argv);
 

@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/status.h"
+#include "coordinator/api/metrics.h"
 #include "coordinator/api/query_service.h"
 #include "coordinator/ingest/agent_service.h"
 #include "coordinator/session/sessions.h"
@@ -87,6 +88,18 @@ class RunningApp final : public App {
     return absl::OkStatus();
   }
 
+  // Watching comes after working: where nothing can be served, that is said, and the coordinator goes on.
+  void serve_metrics(const std::string& address) {
+    auto served = telemetry::Exposition::serve(
+        address, [this] { return api::metrics(*sessions_, std::chrono::system_clock::now()); });
+    if (served.ok())
+      exposition_ = *std::move(served);
+    else
+      SPDLOG_ERROR("{}", std::string(served.status().message()));
+  }
+
+  int metrics_port() const override { return exposition_ ? exposition_->port() : 0; }
+
   std::shared_ptr<grpc::Channel> in_process_channel() override {
     grpc::ChannelArguments arguments;
     arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
@@ -103,6 +116,7 @@ class RunningApp final : public App {
   Sweeper sweeper_;
   std::unique_ptr<grpc::Server> server_;
   std::string address_;
+  std::unique_ptr<telemetry::Exposition> exposition_;
 };
 
 std::uint64_t random_seed() {
@@ -123,6 +137,7 @@ absl::StatusOr<std::unique_ptr<App>> App::create(Config config) {
                    session::Sessions::create(*store, system_clock(), random_seed()));
   auto app = std::make_unique<RunningApp>(std::move(store), std::move(sessions));
   RETURN_IF_ERROR(app->start(config.listen));
+  if (!config.metrics.empty() && config.metrics != "off") app->serve_metrics(config.metrics);
   if (!app->address().empty()) SPDLOG_INFO("coordinator listens on {}", app->address());
   return std::unique_ptr<App>(std::move(app));
 }

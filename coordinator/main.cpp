@@ -10,12 +10,14 @@
 
 int main(int argc, char** argv) {
   CLI::App cli("Gnomon's coordinator: serves agents and the API, keeps its state in SQLite.", "gnomon-coordinator");
-  gnomon::coordinator::Config config{.listen = "127.0.0.1:7400"};
+  gnomon::coordinator::Config config{.listen = "127.0.0.1:7400", .metrics = "127.0.0.1:7401"};
   std::string log_level = "info";
   cli.add_option("--listen", config.listen,
                  "\"host:port\" or \"unix:path\"; no authentication: keep it off open networks")
       ->capture_default_str();
   cli.add_option("--database", config.database, "SQLite file, made if missing; \":memory:\" keeps nothing")
+      ->capture_default_str();
+  cli.add_option("--metrics", config.metrics, "Where Prometheus finds /metrics (docs/metrics.md), or off")
       ->capture_default_str();
   cli.add_option("--log-level", log_level, "how much to log")
       ->check(CLI::IsMember({"debug", "info", "warn", "error"}))

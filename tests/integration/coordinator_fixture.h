@@ -74,7 +74,8 @@ class CoordinatorFixture : public ::testing::Test {
   }
 
   void start() {
-    auto app = coordinator::App::create({.database = directory_ / "coordinator.db", .listen = address_});
+    auto app = coordinator::App::create(
+        {.database = directory_ / "coordinator.db", .listen = address_, .metrics = "127.0.0.1:0"});
     if (!app.ok()) throw std::runtime_error(std::string(app.status().message()));
     app_ = *std::move(app);
     stub_ = v1::QueryService::NewStub(app_->in_process_channel());

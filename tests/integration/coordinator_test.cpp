@@ -1,5 +1,7 @@
 #include "gmock/gmock.h"
+#include "telemetry/wire.h"
 #include "tests/integration/coordinator_fixture.h"
+#include "tests/scrape.h"
 
 namespace gnomon {
 namespace {
@@ -52,6 +54,30 @@ TEST_F(CoordinatorTest, AWatchEndsWithTheStoppedSessionAndItsVerdict) {
   EXPECT_NE(event.session().ended_unix_ms(), 0);
   EXPECT_EQ(event.session().verdict().outcome(), v1::OUTCOME_INCONCLUSIVE);
   EXPECT_TRUE(eventually([&] { return agent.desired().sessions.empty(); }));
+}
+
+TEST_F(CoordinatorTest, ShowsPrometheusTheNumbersThatItsApiGives) {
+  TestAgent agent(address_);
+  const std::string id = placed_session(agent);
+  telemetry::Sample production = sample(id, agent.desired().sessions[0].blocks[0]);
+  production.role = telemetry::Role::kProduction;
+  for (const auto& counter : telemetry::counters_of<telemetry::TapCounters>())
+    production.tap.*counter.value = 100 + counter.name.size();
+  agent.link().send({production, production});
+  ASSERT_TRUE(agent.link().drain(std::chrono::seconds(30)));
+
+  grpc::ClientContext context;
+  v1::GetSessionRequest request;
+  request.set_id(id);
+  v1::Session session;
+  ASSERT_TRUE(stub_->GetSession(&context, request, &session).ok());
+  const telemetry::TapCounters told = telemetry::from_wire(session.tap());
+  const std::string scraped = testing::scrape(app_->metrics_port());
+  for (const auto& counter : telemetry::counters_of<telemetry::TapCounters>())
+    EXPECT_THAT(scraped, HasSubstr("gnomon_coordinator_tap_" + std::string(counter.name) + "_total{session=\"" + id +
+                                   "\",service=\"" + session.service() + "\",role=\"production\"} " +
+                                   std::to_string(told.*counter.value) + "\n"));
+  EXPECT_THAT(scraped, HasSubstr("gnomon_coordinator_sessions 1\n"));
 }
 
 TEST_F(CoordinatorTest, ItEndsWhileAgentsAndWatchersAreConnected) {
