@@ -1,6 +1,7 @@
 #include "agent/replay/replayer.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <list>
 #include <map>
@@ -397,6 +398,18 @@ void Replayer::offer(protocol::Request request) {
   reading.replayed += added.shed;
   reading.errors += added.shed;
   impl_->arm();
+}
+
+void Replayer::turn_away(std::uint64_t requests) {
+  const Ledger::AccountPtr& account = impl_->ledger.current();
+  const double wanted = account->phase.multiplicity * static_cast<double>(requests);
+  const auto copies = static_cast<std::uint64_t>(std::llround(std::max(wanted, 0.0)));
+  Reading& reading = account->delta;
+  reading.counters.offered += requests;
+  reading.counters.copies += copies;
+  reading.counters.shed += copies;
+  reading.replayed += copies;
+  reading.errors += copies;
 }
 
 void Replayer::end_connection(std::uint64_t conn_id) {

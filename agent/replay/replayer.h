@@ -63,6 +63,8 @@ class Replayer {
   ~Replayer();  // closes everything; what was scheduled is dropped
   void set_phase(const Phase& phase);
   void offer(protocol::Request request);
+  // Requests that were dropped on the way here, as too many were waiting: counted as offered, their copies as shed.
+  void turn_away(std::uint64_t requests);
   void end_connection(std::uint64_t conn_id);
   // Drops what is scheduled (counted as cancelled) and resets connections with requests in flight (counted as timed
   // out).

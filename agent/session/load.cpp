@@ -5,19 +5,60 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
+#include <mutex>
 #include <optional>
 #include <type_traits>
 #include <utility>
+#include <variant>
 
 #include "common/status.h"
 
 namespace gnomon::session {
+namespace {
+
+// Of requests that the replayer's thread has not taken yet: it may be stalled, and the tap goes on.
+constexpr std::size_t kMostInboxBytes = 64u << 20;
+
+}  // namespace
 
 struct Load::Impl {
   boost::asio::io_context io{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work{io.get_executor()};
   std::optional<replay::Replayer> replayer;  // touched on the thread only
   std::thread thread;
+
+  // What the tap's thread hands over, in order; the replayer's thread is woken for the first, and takes all there is.
+  struct ConnectionEnd {
+    std::uint64_t conn_id;
+  };
+  using Item = std::variant<protocol::Request, ConnectionEnd>;
+  std::mutex inbox_mutex;
+  std::vector<Item> inbox;
+  std::size_t inbox_bytes = 0;  // of the requests
+  std::uint64_t turned_away = 0;
+
+  void wake() {
+    boost::asio::post(io, [this] { take_inbox(); });
+  }
+
+  void take_inbox() {
+    std::vector<Item> items;
+    std::uint64_t dropped = 0;
+    {
+      const std::lock_guard lock(inbox_mutex);
+      items.swap(inbox);
+      dropped = std::exchange(turned_away, 0);
+      inbox_bytes = 0;
+    }
+    if (dropped > 0) replayer->turn_away(dropped);
+    for (Item& item : items) {
+      if (auto* request = std::get_if<protocol::Request>(&item)) {
+        replayer->offer(std::move(*request));
+      } else {
+        replayer->end_connection(std::get<ConnectionEnd>(item).conn_id);
+      }
+    }
+  }
 
   // Runs `call` on the replayer's thread and waits for what it returns.
   template <class Call>
@@ -58,13 +99,22 @@ Load::~Load() {
 }
 
 void Load::offer(std::vector<protocol::Request> requests) {
-  boost::asio::post(impl_->io, [impl = impl_.get(), requests = std::move(requests)]() mutable {
-    for (protocol::Request& request : requests) impl->replayer->offer(std::move(request));
-  });
+  const std::lock_guard lock(impl_->inbox_mutex);
+  if (impl_->inbox.empty() && !requests.empty()) impl_->wake();
+  for (protocol::Request& request : requests) {
+    if (impl_->inbox_bytes > kMostInboxBytes) {
+      ++impl_->turned_away;
+      continue;
+    }
+    impl_->inbox_bytes += request.bytes->size();
+    impl_->inbox.emplace_back(std::move(request));
+  }
 }
 
 void Load::end_connection(std::uint64_t conn_id) {
-  boost::asio::post(impl_->io, [impl = impl_.get(), conn_id] { impl->replayer->end_connection(conn_id); });
+  const std::lock_guard lock(impl_->inbox_mutex);
+  if (impl_->inbox.empty()) impl_->wake();
+  impl_->inbox.emplace_back(Impl::ConnectionEnd{conn_id});
 }
 
 void Load::set_phase(const replay::Phase& phase) {

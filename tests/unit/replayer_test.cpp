@@ -289,6 +289,16 @@ TEST_F(ReplayerTest, ShedsBeyondTheScheduledBytesLimit) {
   EXPECT_EQ(total().counters.answered, 3u);
 }
 
+TEST_F(ReplayerTest, CountsTheCopiesOfWhatWasTurnedAwayBeforeItAsShed) {
+  start();
+  replayer->set_phase({.multiplicity = 2.5});
+  replayer->turn_away(4);
+  EXPECT_EQ(total().counters.offered, 4u);
+  EXPECT_EQ(total().counters.copies, 10u);
+  EXPECT_EQ(total().counters.shed, 10u);
+  EXPECT_EQ(total().errors, 10u);
+}
+
 TEST_F(ReplayerTest, ARefusedConnectionIsCountedAsRefused) {
   boost::asio::ip::tcp::acceptor unheard(io);  // bound, so that nobody else listens there, but not listening
   unheard.open(boost::asio::ip::tcp::v4());
