@@ -1,15 +1,23 @@
 #include "agent/probe/kernel_log.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdarg>
 #include <cstdio>
 #include <sstream>
+#include <string_view>
 
 namespace gnomon::probe {
 namespace {
 
 constexpr std::size_t kLines = 8;
 constexpr std::size_t kLineBytes = 200;
+
+constexpr std::string_view kPrefix = "libbpf: ";
+// Beginnings of lines that say nothing beyond the others, or what does not help: no limit of memory is in the way.
+constexpr std::array<std::string_view, 5> kNoNews = {"failed to load object", "failed to load BPF skeleton",
+                                                     "permission error while running as root", "-- BEGIN PROG LOAD LOG",
+                                                     "-- END PROG LOAD LOG"};
 
 std::mutex one_load;
 KernelLog* current = nullptr;  // guarded by one_load, for the callback that takes no context
@@ -38,8 +46,11 @@ int KernelLog::print(libbpf_print_level level, const char* format, va_list args)
 void KernelLog::append(const std::string& text) {
   std::istringstream stream(text);
   for (std::string line; std::getline(stream, line);) {
-    if (line.empty()) continue;
-    lines_.push_back(line.substr(0, kLineBytes));
+    std::string_view news = line;
+    if (news.starts_with(kPrefix)) news.remove_prefix(kPrefix.size());
+    const auto begins = [&](std::string_view beginning) { return news.starts_with(beginning); };
+    if (news.empty() || std::ranges::any_of(kNoNews, begins)) continue;
+    lines_.emplace_back(news.substr(0, kLineBytes));
     if (lines_.size() > kLines) lines_.pop_front();
   }
 }

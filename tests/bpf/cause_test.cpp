@@ -126,12 +126,14 @@ TEST_P(CauseOfLoss, IsCountedByItselfFromTheFirstOnThatIsFound) {
   if (IsSkipped() || HasFailure()) return;
   const std::size_t first = run();
   if (first == 0) GTEST_SKIP() << "no bytes can be taken with " << GetParam().name << " on this kernel";
+  // A tap that sees the call's flags knows at once. Else it would cost the whole machine to look before a loss.
+  const bool at_once = GetParam().cause == PROBE_DISCARDED && probe->tried().design() != probe::TapDesign::kPacketCopy;
   EXPECT_EQ(counter(PROBE_UNREADABLE), first);
-  EXPECT_EQ(counter(GetParam().cause), 0u) << "looked for before anything was lost, at a cost to the whole machine";
+  EXPECT_EQ(counter(GetParam().cause), at_once ? first : 0u);
   const std::size_t second = run();
   EXPECT_EQ(counter(PROBE_UNREADABLE), first + second);
   for (const probe_counter cause : {PROBE_SPLICED, PROBE_ZERO_COPIED, PROBE_DISCARDED})
-    EXPECT_EQ(counter(cause), cause == GetParam().cause ? second : 0u) << cause;
+    EXPECT_EQ(counter(cause), cause != GetParam().cause ? 0u : at_once ? first + second : second) << cause;
   EXPECT_EQ(counter(PROBE_BYTES), 2 * kBytes);
   EXPECT_EQ(counter(PROBE_HOLES), 2u);
   EXPECT_EQ(assembler.broken_streams(), 2u);
