@@ -34,7 +34,7 @@ class CapacityModel {
   // A latency quantile at `rate`, seconds; never falls as the rate rises. Infinite from capacity on. NaN for no rate.
   Estimate latency(double rate, Quantile quantile) const;
   // The highest rate at which the quantile is within `slo` seconds and at most `error_share` of requests fail.
-  // The value is the lower third of what is likely: promising too much costs more than too little.
+  // The value is a little below the median of what is likely: promising too much costs more than too little.
   // FailedPrecondition where the latency is above the objective at any load tested.
   absl::StatusOr<Limit> max_rate(double slo, Quantile quantile, double error_share = 0.01) const;
   // The rate at which everything is busy.
