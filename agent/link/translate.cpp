@@ -50,6 +50,8 @@ v1::SessionStatus to_wire(const session::Report& report) {
   wire.set_shadow_memory_bytes(report.shadow_memory.value);
   wire.set_sampled_fraction(report.sampled_fraction);
   wire.set_multiplicity(report.multiplicity);
+  if (report.representativeness) wire.set_representativeness(*report.representativeness);
+  wire.set_least_represented(report.least_represented);
   wire.set_noise_engine(report.noise_engine);
   for (const std::string& line : report.log_tail) wire.add_log_tail(line);
   return wire;

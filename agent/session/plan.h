@@ -2,6 +2,7 @@
 // What a session shall do, and what it says of itself. The domain side of SessionSpec and SessionStatus.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,8 @@ struct Report {
   Bytes shadow_memory;
   double sampled_fraction = 0;
   double multiplicity = 0;
+  std::optional<double> representativeness;  // sampling::Representativeness::score and worst()
+  std::string least_represented;
   std::string noise_engine;
   std::vector<std::string> log_tail;
   friend bool operator==(const Report&, const Report&) = default;

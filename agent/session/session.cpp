@@ -87,6 +87,7 @@ struct Session::Impl {
   // When single requests are chosen, of all connections.
   Fraction captured_connections() const { return by_request() ? Fraction{1} : fraction.load(); }
   absl::Status adjust_fraction();
+  void note_representativeness();
   void say(State state, std::string message = "");
   void tear_down();
 
@@ -248,6 +249,7 @@ absl::Status Session::Impl::enter_phase(int block, double load_multiple, bool no
                    .delay_stddev = plan.profile.noise.response_delay_stddev,
                    .error_rate = plan.profile.noise.error_rate};
   load->set_phase(phase);
+  note_representativeness();
   report.current_block = block;
   report.sampled_fraction = sampled;
   report.multiplicity = phase.multiplicity;
@@ -318,6 +320,16 @@ absl::Status Session::Impl::wait_until(MonoTime deadline) {
           "the shadow died; its last lines tell why (out of memory? then raise resource_allocation.memory)");
   }
   return absl::OkStatus();
+}
+
+// Of connections that the kernel draws, the others are not seen.
+void Session::Impl::note_representativeness() {
+  if (!by_request()) return;
+  const Capture::Mixes mixes = capture->mixes();
+  const auto likeness = sampling::compare(mixes.chosen, mixes.all);
+  if (!likeness) return;
+  report.representativeness = likeness->score;
+  report.least_represented = likeness->worst();
 }
 
 // Takes over a fraction that was asked for meanwhile. Where single requests are chosen it is true at once, and the load

@@ -31,6 +31,9 @@ std::string facts(const v1::Session& session) {
                                      format_bytes(Bytes{status.shadow_memory_bytes()}), status.shadow_pid())});
   table.add({"sampled", fmt::format("{} of the requests, each replayed {:.3g} times",
                                     format_fraction(Fraction{status.sampled_fraction()}), status.multiplicity())});
+  if (status.has_representativeness())
+    table.add({"sample", fmt::format("{:.2f} like all captured traffic, least by its {}", status.representativeness(),
+                                     status.least_represented())});
   return table.render();
 }
 
