@@ -13,8 +13,7 @@ namespace gnomon::doctor {
 namespace {
 
 constexpr char kNewerKernel[] =
-    "boot a kernel on which it loads (docs/kernel-support.md): Debian 12 has one in its backports, "
-    "apt install -t bookworm-backports linux-image-amd64";
+    "boot a kernel on which it loads, such as Debian 12's: docs/kernel-support.md says which do";
 const std::vector<std::string> kToLoad = {"CAP_BPF", "CAP_PERFMON"};
 
 bool may_load(const Facts& facts) {
@@ -32,7 +31,7 @@ Check examine_choice(const Facts& facts, const std::vector<probe::Attempt>& atte
     check.state = may_load(facts) ? State::kMissing : State::kUnknown;
     check.seen = may_load(facts) ? fmt::format("{}", fmt::join(refused, "; "))
                                  : fmt::format("not checked: needs {}", fmt::join(kToLoad, " and "));
-    if (may_load(facts)) check.uses = "nothing: no session runs without it";
+    if (may_load(facts) && check.required) check.uses = "nothing: no session runs without it";
     check.remedy = may_load(facts) ? kNewerKernel : grant(facts, kToLoad);
     return check;
   }
@@ -61,6 +60,17 @@ Check examine_tap(const Facts& facts) {
 
 std::vector<probe::Attempt> attempts_of(const Facts& facts, std::vector<probe::Attempt> probe::Capabilities::*purpose) {
   return facts.probe ? *facts.probe.*purpose : std::vector<probe::Attempt>{};
+}
+
+// The probe does without these.
+Check examine_causes(const Facts& facts) {
+  Check check{
+      .id = "causes", .area = "probe", .seen = "", .uses = "why bytes were not captured: splice, sendfile, MSG_TRUNC"};
+  check = examine_choice(facts, attempts_of(facts, &probe::Capabilities::cause), std::move(check));
+  if (check.state != State::kMissing) return check;
+  check.state = State::kDegraded;
+  check.uses = "what is not captured is counted without its cause";
+  return check;
 }
 
 Check examine_program_types(const Facts& facts) {
@@ -210,6 +220,7 @@ std::vector<Check> examine_probe(const Facts& facts) {
                                    .area = "",
                                    .seen = "",
                                    .uses = "when a response begins, and its HTTP status where the hook shows it"})};
+  checks.push_back(examine_causes(facts));
   checks.push_back(judge(facts, facts.ring, kToLoad,
                          {.id = "ring_buffer",
                           .area = "probe",

@@ -37,6 +37,7 @@ Facts good_node() {
   facts.probe->begin = {loads("tp_btf/state")};
   facts.probe->arrival = {loads("tp_btf/ready")};
   facts.probe->send = {loads("tp_btf/first"), loads("tp_btf/second")};
+  facts.probe->cause = {loads("tp_btf/cause")};
   facts.root = true;
   facts.capabilities = ~0ull;
   facts.open_files = 1 << 20;
@@ -151,6 +152,13 @@ TEST(Doctor, ASecondChoiceIsDegradedAndSaysWhyNotTheFirst) {
   EXPECT_THAT(responses.seen, AllOf(HasSubstr("tp_btf/second loads"), HasSubstr("tp_btf/first does not load (ESRCH)")));
   EXPECT_THAT(responses.remedy, HasSubstr("tp_btf/first"));
   EXPECT_EQ(diagnose(facts).send, "tp_btf/second");
+  EXPECT_TRUE(diagnose(facts).sessions_can_run());
+}
+
+TEST(Doctor, TheProbeDoesWithoutTheCauses) {
+  Facts facts = good_node();
+  facts.probe->cause = {refused("tp_btf/cause", ESRCH)};
+  EXPECT_EQ(check(facts, "causes").state, State::kDegraded);
   EXPECT_TRUE(diagnose(facts).sessions_can_run());
 }
 
