@@ -21,7 +21,7 @@
   COUNTER(spliced_bytes, "spliced bytes", true, "of the unreadable bytes, those moved on by splice() or sendfile()") \
   COUNTER(zero_copied_bytes, "zero-copied bytes", true, "of the unreadable bytes, those mapped into the service")    \
   COUNTER(discarded_bytes, "discarded bytes", true, "of the unreadable bytes, those thrown away by the service")     \
-  COUNTER(other_call_bytes, "bytes by other calls", true, "of the unreadable bytes, read as the tap cannot follow") \
+  COUNTER(other_call_bytes, "bytes by other calls", true, "of the unreadable bytes, read as the tap cannot follow")  \
   COUNTER(holes, "holes", true, "times that bytes of a captured connection were lost")                               \
   COUNTER(tls_unseen, "TLS unseen", true, "captured TLS connections whose plaintext went past the probed functions") \
   COUNTER(peeked, "peeked", false, "reads of bytes that were captured already (MSG_PEEK): skipped")                  \
