@@ -19,6 +19,7 @@
 #include "common/version.h"
 #include "coordinator/app.h"
 #include "fmt/format.h"
+#include "fmt/ranges.h"
 #include "telemetry/wire.h"
 
 namespace gnomon::cli {
@@ -175,6 +176,11 @@ void add_try(CLI::App& cli, Run& run) {
   command->add_option("--replay-writes", options->replay_writes,
                       "Replay these requests although they may write: \"POST /orders\", \"SET\", or \"*\" for all "
                       "(default: the descriptor's, else none)");
+  command->add_option(
+      "--protocol", options->protocol,
+      fmt::format("What its clients speak: {} (default: the descriptor's, else {}: each connection's first bytes "
+                  "tell)",
+                  fmt::join(document::kProtocols, ", "), document::kAutoProtocol));
   command->add_option("--profile", options->profile,
                       "Profile (JSON or YAML); its file may hold the service descriptor as well. Default: a quarter of "
                       "production's CPU at twice its load");

@@ -86,6 +86,7 @@ absl::StatusOr<TryPlan> plan_try(const TryOptions& options) {
   v1::Discovery& discovery = *plan.request.mutable_services(0)->mutable_discovery();
   if (options.port != 0) discovery.set_port(options.port);
   if (options.pid != 0) discovery.set_pid(options.pid);
+  if (!options.protocol.empty()) plan.request.mutable_services(0)->set_protocol(options.protocol);
   for (const std::string& endpoint : options.replay_writes)
     plan.request.mutable_services(0)->mutable_shadow()->add_replay_writes(endpoint);
   ASSIGN_OR_RETURN(plan.service, document::validate(plan.request.services(0)));

@@ -27,6 +27,15 @@ absl::Status read_slo(const v1::Slo& message, Service& service) {
   return absl::OkStatus();
 }
 
+absl::Status read_protocol(const std::string& name, Service& service) {
+  if (name.empty() || name == kAutoProtocol) return absl::OkStatus();
+  if (std::ranges::find(kProtocols, name) == std::end(kProtocols))
+    return absl::InvalidArgumentError(
+        fmt::format("protocol: \"{}\": must be {} or one of {}", name, kAutoProtocol, fmt::join(kProtocols, ", ")));
+  service.protocol = name;
+  return absl::OkStatus();
+}
+
 absl::Status read_sample_by(const std::string& text, Service& service) {
   if (text.empty()) return absl::OkStatus();
   const bool header = text.starts_with(kSampleByHeader) && text.size() > kSampleByHeader.size();
@@ -55,6 +64,7 @@ absl::StatusOr<Service> validate(const v1::ServiceDescriptor& message) {
     service.pid = static_cast<std::int32_t>(pid);
   }
   RETURN_IF_ERROR(read_slo(message.slo(), service));
+  RETURN_IF_ERROR(read_protocol(message.protocol(), service));
   if (!message.shadow().sampled_fraction().empty()) {
     auto fraction = parse_fraction(message.shadow().sampled_fraction());
     if (!fraction.ok()) return annotate(fraction.status(), "shadow.sampled_fraction");

@@ -13,6 +13,10 @@
 
 namespace gnomon::document {
 
+// What a service's clients may be said to speak; "auto": each connection's first bytes tell.
+inline constexpr std::string_view kAutoProtocol = "auto";
+inline constexpr std::string_view kProtocols[] = {"http1", "http2", "postgres", "memcached", "redis", "raw"};
+
 // What the sampled fraction is of; the first is the default.
 inline constexpr std::string_view kSampleBy[] = {"connection", "request", "user", "key"};
 inline constexpr std::string_view kSampleByHeader = "header:";
@@ -26,6 +30,7 @@ struct Service {
   Fraction sampled_fraction{0.05};
   std::string sample_by{kSampleBy[0]};     // one of kSampleBy, or kSampleByHeader and a name
   std::vector<std::string> replay_writes;  // classes of endpoint, or "*"
+  std::string protocol;                    // one of kProtocols; empty: not said
 };
 
 absl::StatusOr<Service> validate(const v1::ServiceDescriptor& message);

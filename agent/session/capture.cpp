@@ -60,7 +60,7 @@ void Capture::account(protocol::RequestFramer& framer, Call call) {
 
 void Capture::open(std::uint64_t conn_id, MonoTime, bool joined) {
   if (const auto former = framers_.find(conn_id); former != framers_.end()) forget(former);
-  framers_.emplace(conn_id, protocol::detecting_framer(conn_id, joined, policy_.limits));
+  frame(conn_id, joined);
 }
 
 void Capture::bytes(std::uint64_t conn_id, MonoTime at, std::span<const std::byte> data, bool after_send) {
@@ -116,14 +116,25 @@ void Capture::hole(std::uint64_t conn_id, MonoTime) {
   const auto found = framers_.find(conn_id);
   if (found == framers_.end()) return;
   forget(found);
-  framers_.emplace(conn_id, protocol::detecting_framer(conn_id, /*joined=*/true, policy_.limits));
+  frame(conn_id, /*joined=*/true);
 }
 
-void Capture::close(std::uint64_t conn_id, MonoTime, tap::StreamEnd) {
+void Capture::close(std::uint64_t conn_id, MonoTime at, tap::StreamEnd end) {
   const auto found = framers_.find(conn_id);
   if (found == framers_.end()) return;
+  if (end == tap::StreamEnd::kClosed) {
+    std::vector<protocol::Request> requests;
+    account(*found->second, [&] { found->second->end(at, requests); });
+    if (!requests.empty()) hand_over(std::move(requests));
+  }
   forget(found);
   on_end_(conn_id);
+}
+
+void Capture::frame(std::uint64_t conn_id, bool joined) {
+  const protocol::Limits& limits = policy_.limits;
+  framers_.emplace(conn_id, policy_.protocol != nullptr ? policy_.protocol->framer(conn_id, joined, limits)
+                                                        : protocol::detecting_framer(conn_id, joined, limits));
 }
 
 // Nothing comes of the requests that are under way.

@@ -17,6 +17,7 @@ namespace gnomon::session {
 
 struct CapturePolicy {
   protocol::Limits limits;
+  const protocol::Protocol* protocol = nullptr;  // null: each connection's first bytes tell
   // Classes of endpoint whose requests are replayed although they may write ("POST /login"); "*": all.
   std::vector<std::string> replay_writes;
   sampling::Settings sampling;  // of single requests; by default all of a captured connection's are kept
@@ -55,6 +56,7 @@ class Capture final : public tap::StreamSink {
   void hand_over(std::vector<protocol::Request> requests);
   bool is_replayed(const protocol::Request& request);
   void count_given_up(protocol::RequestFramer::State state);
+  void frame(std::uint64_t conn_id, bool joined);
   void forget(Framers::iterator framer,
               std::uint64_t telemetry::TapCounters::*lost = &telemetry::TapCounters::truncated_requests);
 

@@ -197,6 +197,7 @@ absl::Status Session::Impl::watch_production() {
   const Fraction connections = captured_connections();
   RETURN_IF_ERROR(services.probe.set_sampled_fraction(*production_slot, connections));
   const CapturePolicy policy{
+      .protocol = protocol::find_protocol(plan.service.protocol),
       .replay_writes = plan.service.replay_writes,
       .sampling = {.fraction = fraction.load(), .selector = plan.service.sample_by, .seed = plan.seed}};
   {

@@ -230,5 +230,26 @@ TEST(CapturePolicy, WithholdsWhatMayWriteUnlessItsClassOfEndpointIsListed) {
   EXPECT_EQ(capture.counters().withheld_writes, 1u);
 }
 
+TEST(CapturePolicy, FramesNoOtherProtocolThanTheOneThatIsNamed) {
+  Capture capture(
+      {.protocol = protocol::find_protocol("http1")}, [](const auto&) {}, [](std::uint64_t) {});
+  const std::string get = "GET / HTTP/1.1\r\n\r\n", ping = "PING\r\n";
+  for (const std::string& said : {get, ping}) {
+    tap_record header{.conn_id = said.size(), .type = TAP_OPEN};
+    capture.record(header, {});
+    header.type = TAP_DATA;
+    header.len = static_cast<std::uint32_t>(said.size());
+    capture.record(header, std::as_bytes(std::span(said)));
+  }
+  EXPECT_EQ(capture.counters().requests, 1u);
+  EXPECT_EQ(capture.counters().unparsable_streams, 1u);
+}
+
+TEST(Protocols, AreThoseThatADescriptorMayName) {
+  std::vector<std::string_view> names;
+  for (const protocol::Protocol* known : protocol::protocols()) names.push_back(known->name());
+  EXPECT_THAT(document::kProtocols, testing::UnorderedElementsAreArray(names));
+}
+
 }  // namespace
 }  // namespace gnomon::session

@@ -127,6 +127,7 @@ TEST(ValidateService, TypesEveryFieldAndKnowsTheDefaults) {
   message.mutable_slo()->set_latency_p99("250ms");
   message.mutable_slo()->set_error_rate("0.1%");
   message.mutable_shadow()->set_sampled_fraction("100%");
+  message.set_protocol("redis");
   const auto service = validate(message);
   ASSERT_TRUE(service.ok()) << service.status();
   EXPECT_EQ(service->name, "web");
@@ -135,6 +136,9 @@ TEST(ValidateService, TypesEveryFieldAndKnowsTheDefaults) {
   EXPECT_EQ(service->slo_latency_p99, std::chrono::milliseconds(250));
   EXPECT_DOUBLE_EQ(service->slo_error_rate->value, 0.001);
   EXPECT_DOUBLE_EQ(service->sampled_fraction.value, 1);
+  EXPECT_EQ(service->protocol, "redis");
+  message.set_protocol("auto");
+  EXPECT_EQ(validate(message)->protocol, "");
 }
 
 TEST(ValidateService, RefusesWhatCannotBe) {
@@ -150,6 +154,9 @@ TEST(ValidateService, RefusesWhatCannotBe) {
   message = service_of();
   message.mutable_shadow()->set_sampled_fraction("0%");
   EXPECT_THAT(error_of(message), StartsWith("shadow.sampled_fraction: \"0%\": must be above zero"));
+  message = service_of();
+  message.set_protocol("gopher");
+  EXPECT_THAT(error_of(message), StartsWith("protocol: \"gopher\": must be auto or one of http1, http2, "));
 }
 
 TEST(ValidateService, SamplesConnectionsUnlessSomethingElseIsNamed) {
