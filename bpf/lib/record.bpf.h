@@ -14,7 +14,7 @@ enum tap_source {
 };
 
 /* A counter that is not the first in its eight bytes: the verifier follows the value of one that is, in a bpf_loop() through
- * all of its values, until it gives up (6.18: "sequence of 8193 jumps is too complex"; 6.12 as well). To go when it widens
+ * all of its values, until it gives up (6.18: "sequence of 8193 jumps is too complex"). To go when it widens
  * what is on the stack. */
 struct unfollowed {
 	__u32 pad;

@@ -1,104 +1,11 @@
-#include "agent/replay/replayer.h"
-
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <set>
 
-#include "agent/protocol/http1/http1.h"
-#include "agent/protocol/raw/raw.h"
-#include "agent/protocol/raw/unit.h"
-#include "gtest/gtest.h"
-#include "tests/unit/loopback_server.h"
+#include "tests/unit/replayer_fixture.h"
 
 namespace gnomon::replay {
 namespace {
-
-using std::chrono::milliseconds;
-using std::chrono::seconds;
-
-std::string post(const std::string& body) {
-  return "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
-}
-
-class ReplayerTest : public ::testing::Test {
- protected:
-  ReplayerTest() : server(io) {
-    limits.lag = milliseconds(1);
-    limits.copy_spread = milliseconds(20);
-    limits.timeout = seconds(3600);  // only what a test stalls on purpose shall time out, however slow the machine
-  }
-
-  void start(std::uint64_t seed = 1) {
-    replayer = std::make_unique<Replayer>(io, Target{"127.0.0.1", port == 0 ? server.port() : port}, limits, seed);
-    replayer->set_phase(phase);
-  }
-
-  void offer(std::uint64_t conn_id, std::string bytes, bool close = false) {
-    replayer->offer({.conn_id = conn_id,
-                     .arrival = std::chrono::steady_clock::now(),
-                     .protocol = &protocol::http1(),
-                     .bytes = std::make_shared<const std::string>(std::move(bytes)),
-                     .close = close});
-  }
-
-  // Runs the loop until `done`; the limit only ends a test that has failed.
-  void run_until(const std::function<bool()>& done) {
-    const auto limit = std::chrono::steady_clock::now() + seconds(30);
-    while (!done()) {
-      ASSERT_LT(std::chrono::steady_clock::now(), limit) << "the awaited state never came";
-      io.run_one_for(milliseconds(100));
-      collect();
-    }
-  }
-  void run_until_quiet() {
-    run_until([this] { return replayer->in_flight() == 0 && replayer->scheduled() == 0; });
-  }
-
-  void collect() {
-    for (Reading& reading : replayer->take()) {
-      auto& sum = sums[{reading.block, reading.settled}];
-      sum.response_time.merge(reading.response_time);
-      sum.replayed += reading.replayed;
-      sum.errors += reading.errors;
-      sum.injected_errors += reading.injected_errors;
-      sum.counters += reading.counters;
-    }
-  }
-
-  Reading total() {
-    collect();
-    Reading all;
-    for (const auto& [phase_key, sum] : sums) {
-      all.response_time.merge(sum.response_time);
-      all.replayed += sum.replayed;
-      all.errors += sum.errors;
-      all.injected_errors += sum.injected_errors;
-      all.counters += sum.counters;
-    }
-    return all;
-  }
-
-  // Where every copy went: checked after every test.
-  void TearDown() override {
-    if (!replayer) return;
-    const Reading all = total();
-    const auto& c = all.counters;
-    EXPECT_EQ(c.copies, c.answered + c.refused + c.reset + c.timed_out + c.shed + c.cancelled + all.injected_errors +
-                            replayer->in_flight() + replayer->scheduled());
-    EXPECT_EQ(all.errors, c.error_answers + c.refused + c.reset + c.timed_out + c.shed + all.injected_errors);
-    EXPECT_EQ(all.replayed, c.copies - c.cancelled - replayer->scheduled());
-    EXPECT_EQ(all.response_time.count(), c.answered - c.error_answers);
-  }
-
-  boost::asio::io_context io;
-  LoopbackServer server;
-  Limits limits;
-  Phase phase;
-  std::uint16_t port = 0;
-  std::unique_ptr<Replayer> replayer;
-  std::map<std::pair<int, bool>, Reading> sums;
-};
 
 TEST_F(ReplayerTest, SendsEveryRequestOnceByteForByte) {
   start();
@@ -413,49 +320,6 @@ TEST_F(ReplayerTest, GoingAwayWithRequestsInFlightLeavesNothingBehind) {
   const auto limit = std::chrono::steady_clock::now() + seconds(30);
   while (server.closed < 5 && std::chrono::steady_clock::now() < limit) io.run_one_for(milliseconds(100));
   EXPECT_EQ(server.closed, 5);
-}
-
-// Two requests, of which the second follows the answer to the first.
-protocol::Request raw_connection(Nanos pause) {
-  const std::string first = post("a"), second = post("b");
-  std::string unit;
-  protocol::append_raw_piece({.offset = Nanos(0), .after_send = false, .bytes = first}, unit);
-  protocol::append_raw_piece({.offset = pause, .after_send = true, .bytes = second}, unit);
-  protocol::append_raw_piece({.offset = 2 * pause, .after_send = false, .bytes = {}}, unit);
-  return {.conn_id = 1,
-          .arrival = std::chrono::steady_clock::now(),
-          .protocol = &protocol::raw(),
-          .bytes = std::make_shared<const std::string>(unit),
-          .close = true,
-          .lasts = 2 * pause};
-}
-
-TEST_F(ReplayerTest, SaysARawConnectionPieceByPieceOnOneConnection) {
-  start();
-  replayer->offer(raw_connection(milliseconds(5)));
-  replayer->end_connection(1);
-  run_until_quiet();
-  EXPECT_EQ(server.requests, (std::vector<std::string>{post("a"), post("b")}));
-  EXPECT_EQ(server.connections, 1);
-  EXPECT_EQ(total().counters.answered, 1u);
-}
-
-TEST_F(ReplayerTest, CountsARawConnectionThatTheShadowEndsAsReset) {
-  server.behaviour.close_after = true;
-  start();
-  replayer->offer(raw_connection(seconds(3600)));
-  run_until_quiet();
-  EXPECT_EQ(total().counters.reset, 1u);
-}
-
-TEST_F(ReplayerTest, TimesOutWhatIsShortBehindWhatLasts) {
-  server.behaviour.stalled = true;
-  limits.timeout = milliseconds(50);
-  start();
-  replayer->offer(raw_connection(seconds(3600)));
-  offer(2, post("x"));
-  run_until([this] { return replayer->scheduled() == 0 && replayer->in_flight() == 1; });
-  EXPECT_EQ(total().counters.timed_out, 1u);
 }
 
 }  // namespace
