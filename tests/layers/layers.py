@@ -29,7 +29,7 @@ IO_LIBRARIES = re.compile(r"^(bpf/(bpf|libbpf|btf)\.h|boost/asio|grpc|sqlite3\.h
 
 # Where generated code may be seen: conversion happens there and typed values go on.
 SKELETON = re.compile(r"^bpf/.*\.skel\.h$")
-SKELETON_EDGES = ("agent/probe/",)
+SKELETON_EDGES = ("agent/probe/", "tests/bench/")  # a bench has programs of its own to compare with
 PROTOBUF = re.compile(r"^(gnomon/v1/.*\.pb\.h|google/protobuf/|grpc)")
 PROTOBUF_EDGES = ("telemetry/wire", "document/", "agent/link/", "agent/main.", "agent/app.", "coordinator/api/",
                   "coordinator/ingest/", "coordinator/store/", "coordinator/session/", "coordinator/app.",
@@ -64,10 +64,10 @@ def folder_of(include):
 def include_violation(path, include):
     """Why `path` may not include `include`; None if it may."""
     top = path.split("/")[0]
+    if SKELETON.match(include) and not path.startswith(SKELETON_EDGES):
+        return "only agent/probe and tests/bench include a skeleton"
     if top == "tests":
         return None
-    if SKELETON.match(include) and not path.startswith(SKELETON_EDGES):
-        return "only agent/probe includes a skeleton"
     if top == "bpf":
         if path.startswith("bpf/abi/") and (folder_of(include) not in (None, "bpf") or KERNEL_ONLY.match(include)):
             return "bpf/abi is shared with the kernel and includes nothing of ours"
