@@ -94,13 +94,13 @@ def send_bodies(production, seed, connections=8, requests=8, largest=1 << 20, pa
 class Wrk:
     """A load that ends after `seconds`, or when stopped."""
 
-    def __init__(self, production, rate, connections=20, seconds=120, path="/"):
+    def __init__(self, production, rate, connections=20, seconds=120, path="/", header="X-Load: wrk"):
         pause = max(1.0, 1000.0 * connections / rate)
         script = production.directory.file(
             "rate.lua", RATE.format(rate=rate, connections=connections, pause=pause, seed=1))
         self.process = subprocess.Popen(
             [*production.network.enter(), "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "5s",
-             "-s", script, f"http://127.0.0.1:{production.port}{path}"],
+             "-H", header, "-s", script, f"http://127.0.0.1:{production.port}{path}"],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.output = None
 

@@ -68,6 +68,27 @@ class ThreePrograms(ThreeProgramsCase):
         self.assertEqual(3, self.metric(session, "response_time_p50")["pairs"])
         self.finish(production)
 
+    def test_adjusting_a_running_session_changes_what_is_sampled(self):
+        production = self.start(Nginx, cgroup=(500, 128 << 20))
+        load = Wrk(production, rate=200, header="Connection: close")  # the dice are thrown once a connection
+        self.addCleanup(load.finish, stop=True)
+        self.start_coordinator()
+        agent = self.start_agent()
+        identifier = self.apply(production, "40s")
+
+        def sampled():
+            return self.session(identifier).get("status", {}).get("sampled_fraction", 0)
+
+        agent.wait_for(lambda: sampled() > 0.9, "all is sampled", 60)
+        adjusted = self.gnomon("adjust", "session", identifier, "--sampled-fraction", "10%")
+        self.assertEqual(0, adjusted.returncode, adjusted.stderr)
+        agent.wait_for(lambda: 0 < sampled() < 0.5, "less is sampled", 60)
+        refused = self.gnomon("adjust", "session", identifier, "--sampled-fraction", "120%")
+        self.assertNotEqual(0, refused.returncode)
+        self.assertIn("120%", refused.stderr)
+        unknown = self.gnomon("adjust", "session", "s-none", "--sampled-fraction", "10%")
+        self.assertNotEqual(0, unknown.returncode)
+
     def test_programs_end_with_0_on_sigterm(self):
         coordinator, agent = self.start_coordinator(), self.start_agent()
         agent.wait_for(lambda: "node-1" in self.gnomon("get", "nodes").stdout, "the node is known")
