@@ -9,14 +9,13 @@
 #include <cmath>
 #include <mutex>
 #include <optional>
-#include <random>
 #include <thread>
 #include <utility>
 
 #include "agent/discovery/instance.h"
-#include "agent/session/capture.h"
 #include "agent/session/load.h"
 #include "agent/session/observer.h"
+#include "agent/session/production.h"
 #include "agent/session/tls.h"
 #include "common/log.h"
 #include "common/status.h"
@@ -74,7 +73,7 @@ struct Session::Impl {
   absl::Status execute();
   absl::Status start_shadow();
   absl::Status attach();
-  absl::Status watch_production();
+  absl::Status capture_production();
   absl::Status warm_up();
   absl::Status run_block(const Block& block);
   absl::Status drain();
@@ -83,9 +82,6 @@ struct Session::Impl {
   absl::Status enter_phase(int block, double load_multiple, bool noisy);
   absl::Status settle();
   double effective_fraction() const;
-  bool by_request() const { return plan.service.sample_by != document::kSampleBy[0]; }
-  // When single requests are chosen, of all connections.
-  Fraction captured_connections() const { return by_request() ? Fraction{1} : fraction.load(); }
   absl::Status adjust_fraction();
   void note_representativeness();
   void say(State state, std::string message = "");
@@ -102,7 +98,7 @@ struct Session::Impl {
 
   discovery::Instance instance;
   std::unique_ptr<shadow::Shadow> shadow;
-  std::optional<probe::Slot> production_slot, shadow_slot;
+  std::optional<probe::Slot> shadow_slot;
   Tls tls;
   std::unique_ptr<Load> load;
   std::unique_ptr<Observer> observer;
@@ -110,9 +106,8 @@ struct Session::Impl {
   MonoTime next_sample;
   Fraction applied_fraction;
 
-  std::mutex tap_mutex;  // guards what the tap's thread reads
-  std::optional<probe::Slot> tapped_slot;
-  std::unique_ptr<Capture> capture;
+  std::mutex tap_mutex;  // guards the pointer, which the tap's thread follows
+  std::unique_ptr<Production> production;
 
   std::thread thread;
 };
@@ -180,54 +175,29 @@ absl::Status Session::Impl::attach() {
   // What is waited for on purpose is not a time-out.
   limits.timeout += plan.profile.noise.response_delay_mean + 4 * plan.profile.noise.response_delay_stddev;
   ASSIGN_OR_RETURN(load, Load::start(shadow->replay_netns(), target, limits, plan.seed));
-  RETURN_IF_ERROR(watch_production());
+  RETURN_IF_ERROR(capture_production());
 
   ASSIGN_OR_RETURN(auto production_usage, metrics::UsageReader::open(kProc, kCgroup, instance.pid));
   ASSIGN_OR_RETURN(auto shadow_usage, metrics::UsageReader::open(kProc, kCgroup, shadow->pid()));
   observer = std::make_unique<Observer>(services.probe, plan.id, clock,
-                                        Observer::Subject{*production_slot, std::move(production_usage)},
+                                        Observer::Subject{production->slot(), std::move(production_usage)},
                                         Observer::Subject{*shadow_slot, std::move(shadow_usage)});
   next_sample = clock.now() + kSampleEvery;
   return absl::OkStatus();
 }
 
-absl::Status Session::Impl::watch_production() {
-  ASSIGN_OR_RETURN(production_slot, services.probe.take_slot());
-  if (tls.spoken) RETURN_IF_ERROR(services.probe.set_tls(*production_slot, tls.libraries));
-  const Fraction connections = captured_connections();
-  RETURN_IF_ERROR(services.probe.set_sampled_fraction(*production_slot, connections));
-  const CapturePolicy policy{
-      .protocol = protocol::find_protocol(plan.service.protocol),
-      .replay_writes = plan.service.replay_writes,
-      .sampling = {.fraction = fraction.load(), .selector = plan.service.sample_by, .seed = plan.seed}};
+absl::Status Session::Impl::capture_production() {
+  document::Service service = plan.service;
+  service.sampled_fraction = fraction.load();
+  ASSIGN_OR_RETURN(auto made, Production::make(
+                                  services.probe, service, plan.seed, tls,
+                                  [this](std::vector<protocol::Request> requests) { load->offer(std::move(requests)); },
+                                  [this](std::uint64_t conn_id) { load->end_connection(conn_id); }));
   {
     const std::lock_guard lock(tap_mutex);
-    capture = std::make_unique<Capture>(
-        policy, [this](std::vector<protocol::Request> requests) { load->offer(std::move(requests)); },
-        [this](std::uint64_t conn_id) { load->end_connection(conn_id); });
-    tapped_slot = production_slot;
+    production = std::move(made);
   }
-  for (const discovery::ListenSocket& listener : instance.listeners) {
-    ASSIGN_OR_RETURN(const UniqueFd fd, discovery::borrow_socket({listener.pid, listener.fd, listener.inode}));
-    // Only marked, not kept: a duplicate held on to would keep the port taken while production restarts.
-    RETURN_IF_ERROR(services.probe.watch_listener(fd.get(), *production_slot));
-  }
-  // Keep-alive connections may be all the traffic there is. Of those open already the share is taken exactly, rounded
-  // up, so that a few long-lived clients are never left out altogether.
-  std::vector<discovery::SocketHolder> open = discovery::open_connections(kProc, instance);
-  std::mt19937_64 random(plan.seed);
-  std::shuffle(open.begin(), open.end(), random);
-  const auto chosen = static_cast<std::size_t>(std::ceil(connections.value * static_cast<double>(open.size())));
-  for (std::size_t i = 0; i < open.size(); ++i) {
-    // One at a time: while it is borrowed, production's close() would not reach the client.
-    const auto connection = discovery::borrow_socket(open[i]);
-    const absl::Status watched = connection.ok()
-                                     ? services.probe.watch_connection(connection->get(), *production_slot, i < chosen)
-                                     : connection.status();
-    // It has closed meanwhile, or was accepted after the listener was marked and is watched already.
-    if (!watched.ok()) spdlog::debug("session {}: connection not joined: {}", plan.id, std::string(watched.message()));
-  }
-  return absl::OkStatus();
+  return production->watch(instance);
 }
 
 // The share of production's requests that is captured: what was asked for, unless what is measured differs markedly
@@ -323,11 +293,8 @@ absl::Status Session::Impl::wait_until(MonoTime deadline) {
   return absl::OkStatus();
 }
 
-// Of connections that the kernel draws, the others are not seen.
 void Session::Impl::note_representativeness() {
-  if (!by_request()) return;
-  const Capture::Mixes mixes = capture->mixes();
-  const auto likeness = sampling::compare(mixes.chosen, mixes.all);
+  const auto likeness = production->representativeness();
   if (!likeness) return;
   report.representativeness = likeness->score;
   report.least_represented = likeness->worst();
@@ -340,9 +307,8 @@ absl::Status Session::Impl::adjust_fraction() {
   const Fraction asked = fraction.load();
   if (asked.value == applied_fraction.value) return absl::OkStatus();
   const double before = std::exchange(applied_fraction, asked).value;
-  RETURN_IF_ERROR(services.probe.set_sampled_fraction(*production_slot, captured_connections()));
-  if (!by_request()) return absl::OkStatus();
-  capture->set_fraction(asked);
+  RETURN_IF_ERROR(production->set_fraction(asked));
+  if (!production->draws_requests()) return absl::OkStatus();
   phase.multiplicity *= before / asked.value;
   load->set_phase(phase);
   report.sampled_fraction *= asked.value / before;
@@ -354,19 +320,19 @@ absl::Status Session::Impl::adjust_fraction() {
 absl::Status Session::Impl::observe() {
   RETURN_IF_ERROR(adjust_fraction());
   next_sample = clock.now() + kSampleEvery;
-  ASSIGN_OR_RETURN(auto samples, observer->look(phase.block, phase.settled, capture->counters(), load->take()));
+  ASSIGN_OR_RETURN(auto samples, observer->look(phase.block, phase.settled, production->counters(), load->take()));
   on_samples(std::move(samples));
   return absl::OkStatus();
 }
 
 void Session::Impl::tear_down() {
+  std::unique_ptr<Production> watched;
   {
     const std::lock_guard lock(tap_mutex);
-    tapped_slot.reset();
-    capture.reset();
+    watched = std::move(production);
   }
-  for (auto* slot : {&production_slot, &shadow_slot})
-    if (slot->has_value()) services.probe.release_slot(**slot);
+  watched.reset();  // outside of the lock: the tap's thread may be waiting for it
+  if (shadow_slot) services.probe.release_slot(*shadow_slot);
   load.reset();
   observer.reset();
   shadow.reset();
@@ -388,9 +354,7 @@ void Session::set_sampled_fraction(Fraction fraction) {
 
 bool Session::record(const tap_record& header, std::span<const std::byte> payload) {
   const std::lock_guard lock(impl_->tap_mutex);
-  if (impl_->tapped_slot != header.slot) return false;
-  impl_->capture->record(header, payload);
-  return true;
+  return impl_->production && impl_->production->record(header, payload);
 }
 
 }  // namespace gnomon::session
