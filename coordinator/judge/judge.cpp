@@ -1,7 +1,6 @@
 #include "coordinator/judge/judge.h"
 
 #include <algorithm>
-#include <boost/math/distributions/students_t.hpp>
 #include <cmath>
 #include <functional>
 #include <map>
@@ -9,6 +8,7 @@
 
 #include "common/units.h"
 #include "coordinator/judge/expected.h"
+#include "coordinator/judge/paired.h"
 #include "fmt/format.h"
 
 namespace gnomon::judge {
@@ -19,9 +19,13 @@ struct Pair {
   const BlockData* treatment = nullptr;
 };
 
-// Mean and half-width of the 95% interval of differences between the halves of pairs.
+constexpr double kConfidence = 0.95;
+
+// Means over pairs, and the shift from control to treatment in two ways (coordinator/judge/paired.h).
 struct Estimate {
-  double control = 0, treatment = 0, shift = 0, half_width = 0;
+  double control = 0, treatment = 0;
+  Interval mean;
+  std::optional<Interval> ranks;
   unsigned pairs = 0;
 };
 
@@ -31,6 +35,7 @@ using Metric = std::function<std::optional<double>(const BlockData&)>;  // nullo
 struct Bounds {
   double expected = 0, tolerance = 0;
   std::optional<double> least_treatment;  // below it, the noise cannot have been delivered
+  double limit() const { return expected + tolerance; }
 };
 
 double as_double(Nanos value) {
@@ -57,7 +62,7 @@ std::vector<Pair> usable_pairs(const std::vector<Pair>& pairs, const Metric& met
   return usable;
 }
 
-// `pairs` are usable. One pair has no interval: its half-width is 0 and min_pairs keeps it from being judged.
+// `pairs` are usable. One pair has no interval, and min_pairs keeps it from being judged.
 Estimate estimate(const std::vector<Pair>& pairs, const Metric& metric) {
   Estimate result;
   result.pairs = static_cast<unsigned>(pairs.size());
@@ -69,13 +74,9 @@ Estimate estimate(const std::vector<Pair>& pairs, const Metric& metric) {
     result.control += control / n;
     result.treatment += treatment / n;
     differences.push_back(treatment - control);
-    result.shift += differences.back() / n;
   }
-  if (pairs.size() < 2) return result;
-  double squares = 0;
-  for (double difference : differences) squares += (difference - result.shift) * (difference - result.shift);
-  const double t = boost::math::quantile(boost::math::students_t(n - 1), 0.975);
-  result.half_width = t * std::sqrt(squares / (n - 1) / n);
+  result.mean = mean_shift(differences, kConfidence);
+  result.ranks = signed_rank_shift(differences, kConfidence);
   return result;
 }
 
@@ -86,7 +87,6 @@ std::string show(double value, const std::string& unit) {
 
 // Sets outcome and reason from the numbers that are in `verdict` already.
 void decide(MetricVerdict& verdict, const Bounds& bounds, unsigned min_pairs) {
-  const double limit = bounds.expected + bounds.tolerance;
   const std::string interval =
       fmt::format("{} (95% interval {} to {})", show(verdict.shift, verdict.unit),
                   show(verdict.shift_low, verdict.unit), show(verdict.shift_high, verdict.unit));
@@ -96,10 +96,10 @@ void decide(MetricVerdict& verdict, const Bounds& bounds, unsigned min_pairs) {
     verdict.outcome = Outcome::kInconclusive;
     verdict.reason =
         fmt::format("too few data: {} usable pairs of blocks, at least {} are needed", verdict.pairs, min_pairs);
-  } else if (verdict.shift_low > limit) {
+  } else if (verdict.shift_low > bounds.limit()) {
     verdict.outcome = Outcome::kAnomaly;
     verdict.reason = fmt::format("shifted by {}, more than {}", interval, allowed);
-  } else if (verdict.shift_high > limit) {
+  } else if (verdict.shift_high > bounds.limit()) {
     verdict.outcome = Outcome::kInconclusive;
     verdict.reason = fmt::format("shifted by {}, too uncertain for {}", interval, allowed);
   } else if (bounds.least_treatment && verdict.control + verdict.shift_high < *bounds.least_treatment) {
@@ -117,9 +117,12 @@ MetricVerdict verdict_of(std::string name, std::string unit, const Estimate& num
   MetricVerdict verdict{.metric = std::move(name), .unit = std::move(unit)};
   verdict.control = numbers.control;
   verdict.treatment = numbers.treatment;
-  verdict.shift = numbers.shift;
-  verdict.shift_low = numbers.shift - numbers.half_width;
-  verdict.shift_high = numbers.shift + numbers.half_width;
+  // Signed ranks find what one block far out hides from the mean, and that block keeps the mean from passing.
+  const bool by_ranks = numbers.mean.low <= bounds.limit() && numbers.ranks && numbers.ranks->low > bounds.limit();
+  const Interval& shift = by_ranks ? *numbers.ranks : numbers.mean;
+  verdict.shift = shift.estimate;
+  verdict.shift_low = shift.low;
+  verdict.shift_high = shift.high;
   verdict.expected_shift = bounds.expected;
   verdict.tolerance = bounds.tolerance;
   verdict.pairs = numbers.pairs;
@@ -170,6 +173,16 @@ double binomial_half_width(const std::vector<Pair>& pairs) {
   return 1.96 * std::sqrt(variance);
 }
 
+// No interval of the shift may be narrower than this to either side.
+void widen(Estimate& numbers, double half_width) {
+  const auto at_least = [half_width](Interval& shift) {
+    shift.low = std::min(shift.low, shift.estimate - half_width);
+    shift.high = std::max(shift.high, shift.estimate + half_width);
+  };
+  at_least(numbers.mean);
+  if (numbers.ranks) at_least(*numbers.ranks);
+}
+
 MetricVerdict judge_error_rate(const std::vector<Pair>& pairs, const Expectation& expectation,
                                const Tolerance& tolerance) {
   const Metric metric = [&](const BlockData& block) -> std::optional<double> {
@@ -178,7 +191,7 @@ MetricVerdict judge_error_rate(const std::vector<Pair>& pairs, const Expectation
   };
   const std::vector<Pair> usable = usable_pairs(pairs, metric);
   Estimate numbers = estimate(usable, metric);
-  if (!usable.empty()) numbers.half_width = std::max(numbers.half_width, binomial_half_width(usable));
+  if (!usable.empty()) widen(numbers, binomial_half_width(usable));
   // A request that fails anyway cannot be failed by the noise a second time.
   Bounds bounds{.expected = expectation.error_rate * (1 - numbers.control), .tolerance = tolerance.error_rate};
   if (expectation.error_rate > 0) bounds.least_treatment = expectation.error_rate - tolerance.error_rate;

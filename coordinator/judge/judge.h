@@ -52,10 +52,10 @@ struct Verdict {
 };
 
 // Metrics: response_time_p50/p99, service_time_p50/p99, error_rate, throttled_share, cpu_per_request (reported, never
-// an anomaly by itself: load changes it). 95% intervals by Student's t over the pairs' differences; the expected
-// quantile is control's distribution convolved with the noise. Anomaly: the interval's low end lies above expected +
-// tolerance. Inconclusive: fewer than min_pairs usable pairs, or an interval that reaches beyond the tolerance without
-// clearing it.
+// an anomaly by itself: load changes it). The expected quantile is control's distribution convolved with the noise.
+// Anomaly: the low end of the 95% interval of the pairs' differences, by Student's t or by signed ranks, lies above
+// expected + tolerance: each is wrong in at most 2.5% of sessions without one, so at most 5% are. Inconclusive: fewer
+// than min_pairs usable pairs, or a t interval that reaches beyond the tolerance without clearing it.
 Verdict judge(const std::vector<BlockData>& blocks, const Expectation& expectation, const Tolerance& tolerance);
 
 }  // namespace gnomon::judge

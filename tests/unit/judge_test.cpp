@@ -4,6 +4,7 @@
 #include <cmath>
 #include <random>
 
+#include "coordinator/judge/paired.h"
 #include "gtest/gtest.h"
 
 namespace gnomon::judge {
@@ -69,6 +70,41 @@ const MetricVerdict& metric(const Verdict& verdict, const std::string& name) {
 
 Expectation seed_profile() {
   return {.delay_mean = milliseconds(50), .delay_stddev = milliseconds(10), .error_rate = 0.01};
+}
+
+// Seven pairs whose treatment answers this many milliseconds later than control.
+std::vector<BlockData> late_by(const std::vector<double>& excess_ms) {
+  std::vector<BlockData> blocks;
+  for (std::size_t pair = 0; pair < excess_ms.size(); ++pair)
+    for (BlockData& block : simulate({.pairs = 1, .excess_ms = excess_ms[pair]}, 7 + pair)) {
+      block.pair = static_cast<int>(pair);
+      blocks.push_back(std::move(block));
+    }
+  return blocks;
+}
+
+TEST(Judge, OverloadThatGrowsFromBlockToBlockIsAnAnomalyThoughItsMeanIsUncertain) {
+  const Verdict verdict = judge(late_by({9, 20, 35, 60, 160, 420, 1500}), {}, {});
+  EXPECT_EQ(Outcome::kAnomaly, metric(verdict, "response_time_p50").outcome) << verdict.summary;
+}
+
+TEST(Judge, OneBlockFarOutIsNeitherAnAnomalyNorAPass) {
+  const Verdict verdict = judge(late_by({0, 0, 0, 900, 0, 0, 0}), {}, {});
+  EXPECT_EQ(Outcome::kInconclusive, metric(verdict, "response_time_p50").outcome) << verdict.summary;
+}
+
+TEST(SignedRanks, IntervalIsExact) {
+  EXPECT_FALSE(signed_rank_shift({1, 2, 3, 4, 5}, 0.95));  // 2 / 2^5 is the least that can be left out
+  // Of the sums' 2^n signs, P(W <= 0) = 1 / 64 for six and P(W <= 2) = 3 / 128 for seven (tables of the signed ranks).
+  const auto six = signed_rank_shift({1, 2, 4, 8, 16, 32}, 0.95);
+  ASSERT_TRUE(six);
+  EXPECT_EQ(1, six->low);
+  EXPECT_EQ(32, six->high);
+  const auto seven = signed_rank_shift({1, 2, 4, 8, 16, 32, 64}, 0.95);
+  ASSERT_TRUE(seven);
+  EXPECT_EQ(2, seven->low);    // of 1, 1.5, 2, 2.5, …
+  EXPECT_EQ(40, seven->high);  // of 64, 48, 40, 36, …
+  EXPECT_EQ(14, seven->estimate);
 }
 
 TEST(Judge, WithoutAnyDifferenceItRaisesNoMoreThanFivePercentFalseAlarms) {
