@@ -18,22 +18,20 @@ std::size_t phase_bin(double phase, int bins) {
 }  // namespace
 
 double Calibration::spread(double phase, double resolution) const {
-  if (usual_ <= 0) return std::max(resolution, 1e-300);
+  if (usual_ <= 0) return 0;
   const std::size_t bin = phase_bin(phase, kPhases);
   const double here = phase_count_[bin] > 5 ? std::max<double>(by_phase_[bin], 0.1 * usual_) : usual_;
   const double recent = std::max(recent_, 0.2 * usual_);
   return std::max(std::sqrt(std::sqrt(here * usual_) * recent), std::max(resolution, 1e-300));
 }
 
-void Calibration::learn(double error, double spread, double phase) {
+void Calibration::rank(double error, double spread) {
   const Interval was = interval(spread);
   if (count_ > 30) {
     low_ = std::clamp(low_ + kStep * (miss_ - (error < was.low)), 0.2 * miss_, 2 * miss_);
     high_ = std::clamp(high_ + kStep * (miss_ - (error > was.high)), 0.2 * miss_, 2 * miss_);
   }
-  ++count_;
-  double size = std::abs(error);
-  const double position = std::log(std::max(size / spread, kSmallest) / kSmallest) / std::log(kPerBin);
+  const double position = std::log(std::max(std::abs(error) / spread, kSmallest) / kSmallest) / std::log(kPerBin);
   const auto bin = static_cast<std::size_t>(std::clamp(position, 0.0, kBins - 1.0));
   for (std::size_t i = 0; i < kBins; ++i) {
     below_[i] *= static_cast<float>(kKeep);
@@ -41,6 +39,12 @@ void Calibration::learn(double error, double spread, double phase) {
   }
   weight_ = weight_ * kKeep + 1;
   (error < 0 ? below_ : above_)[bin] += 1;
+}
+
+void Calibration::learn(double error, double spread, double phase) {
+  if (spread > 0) rank(error, spread);  // else it was made before anything was known of errors: no measure of them
+  ++count_;
+  double size = std::abs(error);
   if (count_ > 30) size = std::min(size, kOutlier * usual_);
   const double rate = std::max(0.003, 1 / count_);
   usual_ += rate * (size - usual_);
@@ -64,7 +68,7 @@ double Calibration::quantile(const std::array<float, kBins>& side, double tail) 
 
 Calibration::Interval Calibration::interval(double spread) const {
   const double caution = 1 + 2 / (1 + weight_ / (1 + 0.5 * overlap_));
-  if (count_ < 5) return {-4 * caution * spread, 4 * caution * spread};
+  if (weight_ < 5) return {-4 * caution * spread, 4 * caution * spread};
   return {-quantile(below_, low_) * spread * caution, quantile(above_, high_) * spread * caution};
 }
 

@@ -28,6 +28,7 @@ class Calibration {
  private:
   static constexpr int kBins = 64, kPhases = 24;
 
+  void rank(double error, double spread);
   double quantile(const std::array<float, kBins>& side, double tail) const;
 
   double miss_, low_, high_;

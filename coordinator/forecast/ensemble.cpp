@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <optional>
 
 namespace gnomon::forecast {
 namespace {
@@ -47,6 +48,26 @@ float* Ensemble::slot(Horizon& horizon, long origin) const {
   return horizon.made.data() + origin / horizon.stride % slots * (members_ + 2);
 }
 
+// A whole number of seasons ahead, the origin itself is the latest of the target's phase: what was learnt there, or
+// where the target lies in another season, says little of other horizons.
+Ensemble::Between Ensemble::neighbours(int horizon, std::size_t count) const {
+  const int season = seasons_.short_one;
+  const auto alike = [&](int steps) { return steps % season != 0 && (steps - 1) / season == (horizon - 1) / season; };
+  std::optional<std::size_t> near, far;
+  std::size_t closest = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (kHorizons[i] == horizon) return {i, i, 0};
+    if (kHorizons[i] < horizon) closest = i;
+    if (!alike(kHorizons[i])) continue;
+    if (kHorizons[i] < horizon) near = i;
+    if (kHorizons[i] > horizon && !far) far = i;
+  }
+  if (near && far)
+    return {*near, *far, static_cast<double>(horizon - kHorizons[*near]) / (kHorizons[*far] - kHorizons[*near])};
+  if (near || far) return {near ? *near : *far, near ? *near : *far, 0};
+  return {closest, closest, 0};
+}
+
 void Ensemble::make_members(const View& view, long origin, int horizon, std::vector<float>& out) const {
   const Series& series = view.series;
   const Features known = features(series, origin, horizon);
@@ -55,13 +76,9 @@ void Ensemble::make_members(const View& view, long origin, int horizon, std::vec
   add(origin < seasons_.short_one ? value : value + there - here);
   const double fade = std::pow(0.5, 4.0 * horizon / seasons_.short_one);
   add(known.level + known.recent_days + fade * (value - known.level - known.recent_origin));
-  std::size_t at = 0;
-  while (at + 1 < view.lag_models.size() && kHorizons[at + 1] <= horizon) ++at;
-  double correction = view.lag_models[at].correction(known);
-  if (at + 1 < view.lag_models.size() && kHorizons[at] != horizon) {
-    const double share = static_cast<double>(horizon - kHorizons[at]) / (kHorizons[at + 1] - kHorizons[at]);
-    correction += share * (view.lag_models[at + 1].correction(known) - correction);
-  }
+  const Between between = neighbours(horizon, view.lag_models.size());
+  double correction = view.lag_models[between.near].correction(known);
+  if (between.share > 0) correction += between.share * (view.lag_models[between.far].correction(known) - correction);
   add(known.level + known.prior + correction);
   for (const HoltWinters& smoother : view.smoothers) add(smoother.forecast(horizon));
 }
@@ -158,20 +175,24 @@ void Ensemble::observe(double value) {
 
 std::vector<Step> Ensemble::forecast(int horizons) const {
   std::vector<Step> out;
-  std::size_t at = 0;
   for (int h = 1; h <= horizons; ++h) {
-    while (at + 1 < horizons_.size() && horizons_[at + 1].steps <= h) ++at;
-    const Horizon& near = horizons_[at];
-    const Horizon& far = horizons_[std::min(at + 1, horizons_.size() - 1)];
-    const double share = far.steps > near.steps ? static_cast<double>(h - near.steps) / (far.steps - near.steps) : 0;
-    const double yhat = near.combination.combine(members(h).data());
-    const auto interval = [&](const Horizon& horizon) {
-      return horizon.calibration.interval(horizon.calibration.spread(phase(size() - 1 + h), resolution()));
+    const Between between = neighbours(h, horizons_.size());
+    const std::vector<float> made = members(h);
+    const auto step = [&](const Horizon& horizon) {
+      const double yhat = horizon.combination.combine(made.data());
+      const Calibration::Interval miss =
+          horizon.calibration.interval(horizon.calibration.spread(phase(size() - 1 + h), resolution()));
+      return Step{yhat, yhat + miss.low, yhat + miss.high};
     };
-    const Calibration::Interval a = interval(near), b = interval(far);
-    Step step{yhat, yhat + a.low + share * (b.low - a.low), yhat + a.high + share * (b.high - a.high)};
-    if (lowest_ >= 0) step = {std::max(step.yhat, 0.0), std::max(step.lo, 0.0), std::max(step.hi, 0.0)};
-    out.push_back(step);
+    Step near = step(horizons_[between.near]);
+    if (between.share > 0) {
+      const Step far = step(horizons_[between.far]);
+      near.yhat += between.share * (far.yhat - near.yhat);
+      near.lo += between.share * (far.lo - near.lo);
+      near.hi += between.share * (far.hi - near.hi);
+    }
+    if (lowest_ >= 0) near = {std::max(near.yhat, 0.0), std::max(near.lo, 0.0), std::max(near.hi, 0.0)};
+    out.push_back(near);
   }
   return out;
 }

@@ -47,6 +47,12 @@ class Ensemble {
     std::vector<float> made;  // ring of members' forecasts, then the combined one and its spread
   };
 
+  // The horizons among the first `count` that a horizon lies between: `share` of the way from near to far.
+  struct Between {
+    std::size_t near, far;
+    double share;
+  };
+  Between neighbours(int horizon, std::size_t count) const;
   void make_members(const View& view, long origin, int horizon, std::vector<float>& out) const;
   std::vector<float> members(int horizon) const;
   double resolution() const { return 1e-6 * (highest_ - lowest_) + 1e-12; }
