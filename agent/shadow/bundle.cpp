@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "agent/shadow/seccomp.h"
 #include "nlohmann/json.hpp"
 
 namespace gnomon::shadow {
@@ -95,6 +96,7 @@ std::string oci_config(const Launch& launch, const Bundle& bundle) {
        {{"namespaces", namespaces},
         {"cgroupsPath", bundle.cgroup},
         {"resources", resources_json(bundle)},
+        {"seccomp", seccomp_json()},
         {"maskedPaths", masked},
         {"readonlyPaths", {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}}}}};
   // Arguments and environments are bytes; JSON is UTF-8: what is not becomes the replacement character.
