@@ -12,7 +12,6 @@ using nlohmann::json;
 
 constexpr int kCpuPeriod = 100'000;   // µs
 constexpr int kLeastCpuQuota = 1000;  // µs, the kernel's
-constexpr int kProcesses = 2048;
 constexpr int kOutOfMemoryScore = 1000;  // when the node runs out of memory, the shadow goes first
 
 json process_json(const Launch& launch) {
@@ -73,7 +72,7 @@ json resources_json(const Bundle& bundle) {
            {{"quota", std::max<std::int64_t>(kLeastCpuQuota, bundle.cpu.value * kCpuPeriod / 1000)},
             {"period", kCpuPeriod}}},
           {"memory", {{"limit", bundle.memory.value}}},
-          {"pids", {{"limit", kProcesses}}}};
+          {"pids", {{"limit", bundle.processes}}}};
 }
 
 }  // namespace

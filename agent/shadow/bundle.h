@@ -23,6 +23,7 @@ struct Bundle {
   std::string cgroup;  // path, the same in all hierarchies
   MilliCpu cpu;
   Bytes memory;
+  int processes = 0;  // and threads, at most
 };
 
 // config.json, for OCI runtime specification 1.0.2.

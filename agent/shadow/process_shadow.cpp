@@ -25,6 +25,7 @@
 #include "agent/shadow/network.h"
 #include "agent/shadow/oci_runtime.h"
 #include "agent/shadow/output.h"
+#include "agent/shadow/process_limit.h"
 #include "agent/shadow/root_filesystem.h"
 #include "agent/shadow/root_plan.h"
 #include "common/log.h"
@@ -110,6 +111,7 @@ class ProcessShadow final : public Shadow {
     if (::pipe2(lease, O_CLOEXEC) != 0) return errno_status("pipe");
     const UniqueFd lease_end(lease[0]);
     lease_.reset(lease[1]);
+    ASSIGN_OR_RETURN(const int processes, process_limit(kProc, spec_.instance.pid));
     ASSIGN_OR_RETURN(const std::string hostname, hostname_of(spec_.instance.pid));
 
     const Bundle bundle{.root = root_->root(),
@@ -120,7 +122,8 @@ class ProcessShadow final : public Shadow {
                         .hostname = hostname,
                         .cgroup = cgroup_path(state_->name(), spec_.id),
                         .cpu = spec_.cpu,
-                        .memory = spec_.memory};
+                        .memory = spec_.memory,
+                        .processes = processes};
     std::ofstream config(root_->scratch() + "/config.json");
     if (!(config << oci_config(launch, bundle) << std::flush))
       return errno_status("writing the shadow's configuration");

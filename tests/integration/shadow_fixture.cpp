@@ -136,9 +136,13 @@ absl::StatusOr<std::string> http_get(int netns, const std::string& address, std:
 }
 
 std::string evaluate(const Shadow& shadow, const std::string& expression) {
+  return evaluate(shadow.replay_netns(), shadow.address(), shadow.port(), expression);
+}
+
+std::string evaluate(int netns, const std::string& address, std::uint16_t port, const std::string& expression) {
   std::string target = "/eval?";
   for (unsigned char c : expression) target += fmt::format("%{:02x}", c);
-  auto value = http_get(shadow.replay_netns(), shadow.address(), shadow.port(), target);
+  auto value = http_get(netns, address, port, target);
   return value.ok() ? *value : "no answer: " + std::string(value.status().message());
 }
 
@@ -148,6 +152,39 @@ std::string missing_for_shadows() {
   for (const char* program : {"/usr/bin/python3"})
     if (::access(program, X_OK) != 0) return std::string(program) + " is missing";
   return "";
+}
+
+void EvalShadow::SetUp() {
+  if (const std::string missing = missing_for_shadows(); !missing.empty()) GTEST_SKIP() << missing;
+  port_ = free_port();
+  script_ = files_.file("eval.py", preamble_ + kEvalServer);
+  start_service({"/usr/bin/python3", script_, "0.0.0.0", std::to_string(port_)}, "/");
+  auto runtime = Runtime::create(state_.path(), kTestBudget);
+  ASSERT_TRUE(runtime.ok()) << runtime.status();
+  runtime_ = std::move(*runtime);
+}
+
+void EvalShadow::start_service(const std::vector<std::string>& argv, const std::string& directory,
+                               const std::function<void()>& before_exec) {
+  service_ = std::make_unique<Service>(argv, directory, before_exec);
+  const auto instance = wait_for_instance(port_);
+  ASSERT_TRUE(instance.ok()) << instance.status();
+  instance_ = *instance;
+}
+
+void EvalShadow::start_shadow(Bytes memory) {
+  auto shadow = runtime_->start({"s1", instance_, MilliCpu{250}, memory});
+  ASSERT_TRUE(shadow.ok()) << shadow.status();
+  shadow_ = std::move(*shadow);
+  const auto ready = shadow_->wait_ready(kReadyTimeout);
+  ASSERT_TRUE(ready.ok()) << ready.status();
+}
+
+std::string EvalShadow::state_directory() const {
+  std::string names;
+  for (const auto& entry : std::filesystem::directory_iterator(state_.path()))
+    if (const std::string name = entry.path().filename(); name.find('-') != std::string::npos) names += name + " ";
+  return names;
 }
 
 }  // namespace gnomon::shadow

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -59,11 +60,37 @@ extern const char kEvalServer[];
 
 // The value of a Python expression, in a server of that kind.
 std::string evaluate(const Shadow& shadow, const std::string& expression);
+std::string evaluate(int netns, const std::string& address, std::uint16_t port, const std::string& expression);
 
 // Why shadows cannot be made here; empty if they can.
 std::string missing_for_shadows();
 
 inline constexpr Budget kTestBudget{MilliCpu{1000}, Bytes{1ull << 30}};
 inline constexpr Nanos kReadyTimeout = std::chrono::seconds(20);
+
+// A server that evaluates expressions, and its shadow "s1".
+class EvalShadow : public ::testing::Test {
+ protected:
+  void SetUp() override;
+  // `preamble` is Python that runs before the server: what expressions may use.
+  explicit EvalShadow(const std::string& preamble = "") : preamble_(preamble) {}
+
+  void start_service(
+      const std::vector<std::string>& argv, const std::string& directory,
+      const std::function<void()>& before_exec = [] {});
+  void start_shadow(Bytes memory = Bytes{128u << 20});
+
+  std::string inside(const std::string& expression) { return evaluate(*shadow_, expression); }
+  std::string state_directory() const;  // the names of the state directories
+
+  const std::string preamble_;
+  TemporaryDirectory files_, state_;
+  std::uint16_t port_ = 0;
+  std::string script_;
+  std::unique_ptr<Service> service_;
+  discovery::Instance instance_;
+  std::unique_ptr<Runtime> runtime_;
+  std::unique_ptr<Shadow> shadow_;
+};
 
 }  // namespace gnomon::shadow

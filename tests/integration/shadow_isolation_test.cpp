@@ -33,52 +33,7 @@ using discovery::read_file;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-class ShadowIsolation : public ::testing::Test {
- protected:
-  void SetUp() override {
-    if (const std::string missing = missing_for_shadows(); !missing.empty()) GTEST_SKIP() << missing;
-    port_ = free_port();
-    script_ = files_.file("eval.py", kEvalServer);
-    start_service({"/usr/bin/python3", script_, "0.0.0.0", std::to_string(port_)}, "/");
-    auto runtime = Runtime::create(state_.path(), kTestBudget);
-    ASSERT_TRUE(runtime.ok()) << runtime.status();
-    runtime_ = std::move(*runtime);
-  }
-
-  void start_service(const std::vector<std::string>& argv, const std::string& directory) {
-    service_ = std::make_unique<Service>(argv, directory);
-    const auto instance = wait_for_instance(port_);
-    ASSERT_TRUE(instance.ok()) << instance.status();
-    instance_ = *instance;
-  }
-
-  void start_shadow() {
-    auto shadow = runtime_->start({"s1", instance_, MilliCpu{250}, Bytes{128u << 20}});
-    ASSERT_TRUE(shadow.ok()) << shadow.status();
-    shadow_ = std::move(*shadow);
-    const auto ready = shadow_->wait_ready(kReadyTimeout);
-    ASSERT_TRUE(ready.ok()) << ready.status();
-  }
-
-  std::string inside(const std::string& expression) { return evaluate(*shadow_, expression); }
-  std::string state_directory() const { return fs_entries(state_.path(), "-"); }
-
-  static std::string fs_entries(const std::string& directory, const std::string& containing) {
-    std::string names;
-    for (const auto& entry : std::filesystem::directory_iterator(directory))
-      if (const std::string name = entry.path().filename(); name.find(containing) != std::string::npos)
-        names += name + " ";
-    return names;
-  }
-
-  TemporaryDirectory files_, state_;
-  std::uint16_t port_ = 0;
-  std::string script_;
-  std::unique_ptr<Service> service_;
-  discovery::Instance instance_;
-  std::unique_ptr<Runtime> runtime_;
-  std::unique_ptr<Shadow> shadow_;
-};
+class ShadowIsolation : public EvalShadow {};
 
 TEST_F(ShadowIsolation, HasNamespacesOfItsOwn) {
   ASSERT_NO_FATAL_FAILURE(start_shadow());
