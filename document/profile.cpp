@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <set>
+#include <utility>
 
 #include "document/name.h"
 #include "fmt/format.h"
@@ -11,7 +12,6 @@ namespace {
 
 constexpr double kMaxFactor = 100;
 constexpr double kMaxLoadMultiple = 1000;
-constexpr Nanos kMaxDelay = std::chrono::seconds(60);
 constexpr std::string_view kRelative = "x production";
 constexpr std::string_view kPeakLoad = "simulated_peak_load_";
 constexpr std::string_view kInertScenarios[] = {"high_volume_small_transactions", "database_connection_stress"};
@@ -44,31 +44,6 @@ absl::StatusOr<std::variant<RelativeToProduction, Amount>> parse_resource(
   if (!amount.ok())
     return absl::InvalidArgumentError(std::string(amount.status().message()) + "; or relative, as \"2x production\"");
   return Result(*amount);
-}
-
-absl::StatusOr<Nanos> parse_delay(const std::string& text) {
-  ASSIGN_OR_RETURN(const Nanos delay, parse_duration(text));
-  if (delay > kMaxDelay) return invalid(text, "must be at most 60s");
-  return delay;
-}
-
-absl::Status read_noise(const v1::NoiseParameters& message, Noise& noise) {
-  if (!message.response_delay_mean().empty()) {
-    auto mean = parse_delay(message.response_delay_mean());
-    if (!mean.ok()) return annotate(mean.status(), "noise_parameters.response_delay_mean");
-    noise.response_delay_mean = *mean;
-  }
-  if (!message.response_delay_stddev().empty()) {
-    auto stddev = parse_delay(message.response_delay_stddev());
-    if (!stddev.ok()) return annotate(stddev.status(), "noise_parameters.response_delay_stddev");
-    noise.response_delay_stddev = *stddev;
-  }
-  if (!message.error_rate().empty()) {
-    auto rate = parse_fraction(message.error_rate());
-    if (!rate.ok()) return annotate(rate.status(), "noise_parameters.error_rate");
-    noise.error_rate = *rate;
-  }
-  return absl::OkStatus();
 }
 
 absl::Status read_resources(const v1::ResourceAllocation& message, Profile& profile) {
@@ -137,6 +112,26 @@ class Fingerprint {
   std::uint32_t hash_ = 2166136261u;
 };
 
+// What has been there from the beginning goes in as ever, so that those profiles keep their ids; the rest by name.
+void add(const v1::NoiseParameters& noise, Fingerprint& fingerprint) {
+  fingerprint.add(noise.response_delay_mean());
+  fingerprint.add(noise.response_delay_stddev());
+  fingerprint.add(noise.error_rate());
+  const std::pair<const char*, const std::string&> others[] = {
+      {"response_delay_distribution", noise.response_delay_distribution()},
+      {"packet_loss", noise.packet_loss()},
+      {"packet_duplication", noise.packet_duplication()},
+      {"packet_reordering", noise.packet_reordering()},
+      {"rate_limit", noise.rate_limit()},
+      {"connection_refusal", noise.connection_refusal()},
+      {"connection_reset", noise.connection_reset()}};
+  for (const auto& [name, value] : others) {
+    if (value.empty()) continue;
+    fingerprint.add(name);
+    fingerprint.add(value);
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<Profile> validate(const v1::ShadowInstanceProfile& message) {
@@ -145,7 +140,7 @@ absl::StatusOr<Profile> validate(const v1::ShadowInstanceProfile& message) {
     return annotate(status, "service_descriptor");
   profile.service = message.service_descriptor();
   RETURN_IF_ERROR(read_resources(message.resource_allocation(), profile));
-  RETURN_IF_ERROR(read_noise(message.noise_parameters(), profile.noise));
+  ASSIGN_OR_RETURN(profile.noise, validate(message.noise_parameters()));
   RETURN_IF_ERROR(read_scenarios(message, profile));
   return profile;
 }
@@ -155,9 +150,7 @@ std::string profile_id(const v1::ShadowInstanceProfile& message) {
   fingerprint.add(message.service_descriptor());
   fingerprint.add(message.resource_allocation().cpu());
   fingerprint.add(message.resource_allocation().memory());
-  fingerprint.add(message.noise_parameters().response_delay_mean());
-  fingerprint.add(message.noise_parameters().response_delay_stddev());
-  fingerprint.add(message.noise_parameters().error_rate());
+  add(message.noise_parameters(), fingerprint);
   for (const std::string& scenario : message.testing_scenarios()) fingerprint.add(scenario);
   return fmt::format("{}-{:08x}", message.service_descriptor(), fingerprint.value());
 }

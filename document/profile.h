@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/units.h"
+#include "document/noise.h"
 #include "gnomon/v1/document.pb.h"
 
 namespace gnomon::document {
@@ -16,15 +17,6 @@ namespace gnomon::document {
 struct RelativeToProduction {
   double factor = 1;
   friend bool operator==(const RelativeToProduction&, const RelativeToProduction&) = default;
-};
-
-struct Noise {
-  Nanos response_delay_mean{0};
-  Nanos response_delay_stddev{0};
-  Fraction error_rate;
-  bool any() const {
-    return response_delay_mean.count() > 0 || response_delay_stddev.count() > 0 || error_rate.value > 0;
-  }
 };
 
 struct Profile {

@@ -1,32 +1,42 @@
 #include "agent/noise/noise.h"
 
-#include <algorithm>
 #include <cmath>
 
 namespace gnomon::noise {
-namespace {
 
-// A normal distribution truncated at zero by drawing again: its shape above zero is the normal's. With a mean far below
-// zero in units of the deviation (never the case for a delay) acceptance would be rare: the draws are bounded.
-constexpr int kMaxDraws = 64;
-
-Nanos draw_delay(const NoiseModel& model, std::mt19937_64& random) {
-  const auto mean = static_cast<double>(model.delay_mean.count());
-  const auto deviation = static_cast<double>(model.delay_stddev.count());
-  if (deviation <= 0) return std::max(model.delay_mean, Nanos(0));
-  std::normal_distribution<double> normal(mean, deviation);
-  for (int i = 0; i < kMaxDraws; ++i)
-    if (const double delay = normal(random); delay >= 0) return Nanos(std::llround(delay));
-  return Nanos(0);
+// By inversion: what is drawn and what the judge predicts are one distribution (common/delay.h).
+Draw Injector::draw(std::mt19937_64& random) const {
+  Draw result;
+  if (model_.delay_mean > Nanos(0)) {
+    const double share = std::uniform_real_distribution<double>(0, 1)(random);
+    result.response_delay = Nanos(std::llround(delay_.quantile(share)));
+  }
+  result.fail = happens(model_.error_rate, random);
+  return result;
 }
 
-}  // namespace
+bool happens(Fraction probability, std::mt19937_64& random) {
+  return probability.value > 0 && std::bernoulli_distribution(probability.value)(random);
+}
 
-Draw draw(const NoiseModel& model, std::mt19937_64& random) {
-  Draw result;
-  if (model.delay_mean > Nanos(0) || model.delay_stddev > Nanos(0)) result.response_delay = draw_delay(model, random);
-  if (model.error_rate.value > 0) result.fail = std::bernoulli_distribution(model.error_rate.value)(random);
-  return result;
+void Tally::add_delay(Nanos held) {
+  const auto ns = static_cast<double>(held.count());
+  ++delayed;
+  delay_sum += ns;
+  delay_squares += ns * ns;
+}
+
+Tally& Tally::operator+=(const Tally& other) {
+  requests += other.requests;
+  failed += other.failed;
+  delayed += other.delayed;
+  delay_sum += other.delay_sum;
+  delay_squares += other.delay_squares;
+  connections += other.connections;
+  refused += other.refused;
+  responding += other.responding;
+  reset += other.reset;
+  return *this;
 }
 
 }  // namespace gnomon::noise

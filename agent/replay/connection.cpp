@@ -87,6 +87,10 @@ void Connection::read() {
 void Connection::on_read(const error_code& error, std::size_t size) {
   if (closed_) return;
   if (error) return on_end();
+  if (unanswered_ > 0 && !answering_ && !client_->handshaking() && owner_.resets(*this)) {
+    close(true);
+    return owner_.cut(*this);
+  }
   take(std::span(buffer_).first(size));
   // A full buffer: there may be more; take it in larger pieces.
   bool more = size == buffer_.size();

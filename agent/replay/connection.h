@@ -31,6 +31,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
     virtual void answered(Connection& connection, const protocol::Answer& answer) = 0;
     virtual void failed(Connection& connection, Failure failure) = 0;
     virtual void cut(Connection& connection) = 0;
+    // The first bytes of a response have come to a connection that had been idle. True: cut it off here.
+    virtual bool resets(Connection& connection) = 0;
     virtual void closed(Connection& connection) = 0;  // by the peer, with no request unanswered
   };
 

@@ -8,7 +8,8 @@ namespace {
 
 bool is_empty(const Reading& reading) {
   return reading.replayed == 0 && reading.errors == 0 && reading.injected_errors == 0 &&
-         reading.response_time.empty() && reading.counters == telemetry::ReplayCounters{};
+         reading.response_time.empty() && reading.counters == telemetry::ReplayCounters{} &&
+         reading.noise == noise::Tally{};
 }
 
 void add(Reading& sum, const Reading& delta) {
@@ -17,6 +18,7 @@ void add(Reading& sum, const Reading& delta) {
   sum.errors += delta.errors;
   sum.injected_errors += delta.injected_errors;
   sum.counters += delta.counters;
+  sum.noise += delta.noise;
 }
 
 }  // namespace
@@ -28,6 +30,7 @@ Ledger::Ledger() {
 void Ledger::set_phase(const Phase& phase) {
   auto account = std::make_shared<Account>();
   account->phase = phase;
+  account->noise = noise::Injector(phase.noise);
   accounts_.push_back(std::move(account));
 }
 

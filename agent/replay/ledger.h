@@ -13,6 +13,7 @@ class Ledger {
   // One phase's account: held by every copy that was due in it, so that a late answer finds it.
   struct Account {
     Phase phase;
+    noise::Injector noise{{}};
     Reading delta;
   };
   using AccountPtr = std::shared_ptr<Account>;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <list>
 #include <map>
 #include <optional>
 #include <unordered_map>
@@ -11,6 +10,7 @@
 
 #include "agent/protocol/protocol.h"
 #include "agent/replay/connection.h"
+#include "agent/replay/exchange.h"
 #include "agent/replay/ledger.h"
 #include "agent/replay/schedule.h"
 #include "agent/replay/tls_client.h"
@@ -30,46 +30,6 @@ constexpr Nanos kTick = std::chrono::microseconds(200);
 // Copies sent in one go before answers get their turn: reading them late would look like a slow shadow.
 constexpr int kBurst = 64;
 constexpr std::size_t kScratchBytes = 64u << 10;
-
-struct Wire;
-using WirePtr = std::shared_ptr<Wire>;
-
-// The connections of one captured connection and copy number. Gone when it has none.
-struct Lane {
-  std::pair<std::uint64_t, std::uint32_t> key;
-  std::vector<WirePtr> ready;  // that can take another request
-  std::size_t open = 0;        // ready or not
-  bool ended = false;          // the client closed: so does each connection after its last response
-};
-
-struct LaneHash {
-  std::size_t operator()(const std::pair<std::uint64_t, std::uint32_t>& key) const {
-    return (key.first * 0x9e3779b97f4a7c15u) ^ key.second;
-  }
-};
-
-// A copy that is sent and not yet delivered.
-struct Exchange {
-  Due due;
-  MonoTime deadline{};
-  Ledger::AccountPtr account;
-  noise::Draw noise;
-  bool retried = false;
-  WirePtr wire;             // null: its connection closed while the response was held
-  protocol::Answer answer;  // while that is held
-  std::optional<std::multimap<MonoTime, Exchange*>::iterator> held;
-  std::list<Exchange>::iterator self;
-};
-
-struct Wire final : Connection {
-  Wire(asio::io_context& io, Owner& owner, std::unique_ptr<protocol::Client> client, std::vector<std::byte>& scratch,
-       Lane& its_lane)
-      : Connection(io, owner, std::move(client), scratch), lane(its_lane) {}
-  // Whether it can take another: one whose response is held has not been answered, as its client sees it.
-  bool has_room() const { return takes_another() && exchanges.size() < concurrency(); }
-  Lane& lane;
-  std::vector<Exchange*> exchanges;  // sent on it and not delivered
-};
 
 std::uint64_t tag_of(const Exchange& exchange) {
   return reinterpret_cast<std::uintptr_t>(&exchange);
@@ -133,6 +93,7 @@ struct Replayer::Impl final : std::enable_shared_from_this<Impl>, Connection::Ow
   void answered(Connection& connection, const protocol::Answer& answer) override;
   void failed(Connection& connection, Connection::Failure failure) override;
   void cut(Connection& connection) override;
+  bool resets(Connection& connection) override;
   void closed(Connection& connection) override;
 };
 
@@ -189,7 +150,9 @@ void Replayer::Impl::dispatch(Due due, MonoTime now) {
     return;
   }
   if (due.overdue || now - due.at > kLate) ++reading.counters.late;
-  const MonoTime deadline = now + limits.timeout + due.request->lasts;
+  const noise::Draw drawn = account->noise.draw(random);
+  // What is waited for on purpose is not a time-out.
+  const MonoTime deadline = now + limits.timeout + due.request->lasts + drawn.response_delay;
   auto later = exchanges.end();
   while (later != exchanges.begin() && std::prev(later)->deadline > deadline) --later;
   Exchange& exchange = *exchanges.emplace(later);
@@ -197,7 +160,7 @@ void Replayer::Impl::dispatch(Due due, MonoTime now) {
   exchange.due = std::move(due);
   exchange.deadline = deadline;
   exchange.account = account;
-  exchange.noise = noise::draw(account->phase.noise, random);
+  exchange.noise = drawn;
   start(exchange);
 }
 
@@ -219,7 +182,11 @@ WirePtr Replayer::Impl::open_wire(Lane& lane, const protocol::Request& first) {
   ++lane.open;
   ++open;
   lane.ready.push_back(wire);
-  wire->open(shadow, first);
+  const Ledger::AccountPtr& account = ledger.current();
+  wire->refused = noise::happens(account->phase.noise.refusal, random);
+  ++account->delta.noise.connections;
+  if (wire->refused) ++account->delta.noise.refused;
+  wire->open(wire->refused ? std::nullopt : shadow, first);
   return wire;
 }
 
@@ -252,7 +219,7 @@ void Replayer::Impl::answered(Connection& connection, const protocol::Answer& an
   if (found == wire.exchanges.end()) return;
   Exchange& exchange = **found;
   exchange.answer = answer;
-  const MonoTime now = steady_clock::now();
+  const MonoTime now = exchange.answered = steady_clock::now();
   if (exchange.noise.response_delay == Nanos(0)) return deliver(exchange, now);
   exchange.held = holding.emplace(now + exchange.noise.response_delay, &exchange);
   arm();
@@ -261,6 +228,8 @@ void Replayer::Impl::answered(Connection& connection, const protocol::Answer& an
 void Replayer::Impl::deliver(Exchange& exchange, MonoTime now) {
   Reading& reading = exchange.account->delta;
   ++reading.counters.answered;
+  ++reading.noise.requests;
+  if (exchange.held) reading.noise.add_delay(now - exchange.answered);
   if (exchange.answer.error) {
     ++reading.counters.error_answers;
     ++reading.errors;
@@ -279,6 +248,7 @@ void Replayer::Impl::failed(Connection& connection, Connection::Failure failure)
     case Connection::Failure::kNoSocket:
       return give_up(wire, &telemetry::ReplayCounters::shed);
     case Connection::Failure::kRefused:
+      if (wire.refused) return cut(wire);
       return give_up(wire, &telemetry::ReplayCounters::refused);
     case Connection::Failure::kReset:
       return give_up(wire, &telemetry::ReplayCounters::reset);
@@ -311,11 +281,26 @@ void Replayer::Impl::cut(Connection& connection) {
   auto& wire = static_cast<Wire&>(connection);
   for (Exchange* exchange : std::vector(wire.exchanges)) {
     if (exchange->held) continue;
-    ++exchange->account->delta.injected_errors;
-    ++exchange->account->delta.errors;
+    Reading& reading = exchange->account->delta;
+    ++reading.injected_errors;
+    ++reading.errors;
+    if (!wire.refused) ++reading.noise.requests;
+    if (!wire.refused && exchange->noise.fail) ++reading.noise.failed;
     finish(*exchange);
   }
   give_up(wire, &telemetry::ReplayCounters::reset);
+}
+
+// Each connection is exposed to it once a block, with its first response.
+bool Replayer::Impl::resets(Connection& connection) {
+  auto& wire = static_cast<Wire&>(connection);
+  const Ledger::AccountPtr& account = ledger.current();
+  if (account->phase.noise.reset.value <= 0 || wire.exposed == account->phase.block) return false;
+  wire.exposed = account->phase.block;
+  const bool reset = noise::happens(account->phase.noise.reset, random);
+  ++account->delta.noise.responding;
+  if (reset) ++account->delta.noise.reset;
+  return reset;
 }
 
 // With all answered: what is held will be delivered all the same.
@@ -332,8 +317,11 @@ void Replayer::Impl::time_out(Exchange& exchange) {
 }
 
 void Replayer::Impl::fail(Exchange& exchange, std::uint64_t telemetry::ReplayCounters::*counter) {
-  ++(exchange.account->delta.counters.*counter);
-  ++exchange.account->delta.errors;
+  Reading& reading = exchange.account->delta;
+  ++(reading.counters.*counter);
+  ++reading.errors;
+  if (counter == &telemetry::ReplayCounters::timed_out || counter == &telemetry::ReplayCounters::reset)
+    ++reading.noise.requests;
   finish(exchange);
 }
 

@@ -52,6 +52,7 @@ struct Reading {
   // but its own.
   std::uint64_t errors = 0, injected_errors = 0;
   telemetry::ReplayCounters counters;
+  noise::Tally noise;
 };
 
 // All calls on the thread that runs `io`, which must outlive it. Each captured connection and copy number is a lane

@@ -1,36 +1,16 @@
 #include "coordinator/judge/expected.h"
 
 #include <algorithm>
-#include <boost/math/distributions/normal.hpp>
 
 namespace gnomon::judge {
 namespace {
 
-// The normal (mean, stddev > 0) given that it is not negative.
-class TruncatedNormal {
- public:
-  explicit TruncatedNormal(const Expectation& expectation)
-      : normal_(static_cast<double>(expectation.delay_mean.count()),
-                static_cast<double>(expectation.delay_stddev.count())),
-        below_zero_(boost::math::cdf(normal_, 0.0)) {}
-
-  double cdf(double x) const {
-    if (x <= 0) return 0;
-    return (boost::math::cdf(normal_, x) - below_zero_) / (1 - below_zero_);
-  }
-
-  double quantile(double q) const {
-    return std::max(0.0,
-                    boost::math::quantile(normal_, std::clamp(below_zero_ + q * (1 - below_zero_), 1e-12, 1 - 1e-12)));
-  }
-
- private:
-  boost::math::normal normal_;
-  double below_zero_;
-};
-
 double as_double(Nanos value) {
   return static_cast<double>(value.count());
+}
+
+DelayDistribution delay_of(const Expectation& expectation) {
+  return {expectation.delay_shape, expectation.delay_mean, expectation.delay_stddev};
 }
 
 }  // namespace
@@ -39,7 +19,7 @@ double quantile_with_delay(const telemetry::Histogram& control, const Expectatio
   const double without = as_double(*control.quantile(q));
   if (expectation.delay_stddev.count() <= 0) return without + as_double(expectation.delay_mean);
 
-  const TruncatedNormal delay(expectation);
+  const DelayDistribution delay = delay_of(expectation);
   const double total = static_cast<double>(control.count());
   const auto share_below = [&](double x) {
     double sum = 0;
@@ -56,8 +36,7 @@ double quantile_with_delay(const telemetry::Histogram& control, const Expectatio
 }
 
 double delay_quantile(const Expectation& expectation, double q) {
-  if (expectation.delay_stddev.count() <= 0) return as_double(expectation.delay_mean);
-  return TruncatedNormal(expectation).quantile(q);
+  return delay_of(expectation).quantile(q);
 }
 
 }  // namespace gnomon::judge

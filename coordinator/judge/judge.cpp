@@ -35,6 +35,7 @@ using Metric = std::function<std::optional<double>(const BlockData&)>;  // nullo
 struct Bounds {
   double expected = 0, tolerance = 0;
   std::optional<double> least_treatment;  // below it, the noise cannot have been delivered
+  bool unpredicted = false;               // the noise may raise it by any amount
   double limit() const { return expected + tolerance; }
 };
 
@@ -96,6 +97,9 @@ void decide(MetricVerdict& verdict, const Bounds& bounds, unsigned min_pairs) {
     verdict.outcome = Outcome::kInconclusive;
     verdict.reason =
         fmt::format("too few data: {} usable pairs of blocks, at least {} are needed", verdict.pairs, min_pairs);
+  } else if (bounds.unpredicted && verdict.shift_high > bounds.limit()) {
+    verdict.outcome = Outcome::kAsExpected;
+    verdict.reason = fmt::format("shifted by {}; reported only, what this noise adds to it is not predicted", interval);
   } else if (verdict.shift_low > bounds.limit()) {
     verdict.outcome = Outcome::kAnomaly;
     verdict.reason = fmt::format("shifted by {}, more than {}", interval, allowed);
@@ -149,6 +153,7 @@ MetricVerdict judge_latency(const std::vector<Pair>& pairs, telemetry::Histogram
   }
   bounds.tolerance = std::max({as_double(tolerance.latency_absolute), tolerance.latency_relative * numbers.control,
                                tolerance.noise_relative * bounds.expected});
+  bounds.unpredicted = histogram == &BlockData::response_time ? delay.unpredicted : delay.unpredicted_service;
   if (delay.delay_mean.count() > 0) bounds.least_treatment = delay_quantile(delay, q) - bounds.tolerance;
   const std::string name =
       fmt::format("{}_p{:.0f}", histogram == &BlockData::response_time ? "response_time" : "service_time", 100 * q);
@@ -193,7 +198,9 @@ MetricVerdict judge_error_rate(const std::vector<Pair>& pairs, const Expectation
   Estimate numbers = estimate(usable, metric);
   if (!usable.empty()) widen(numbers, binomial_half_width(usable));
   // A request that fails anyway cannot be failed by the noise a second time.
-  Bounds bounds{.expected = expectation.error_rate * (1 - numbers.control), .tolerance = tolerance.error_rate};
+  Bounds bounds{.expected = expectation.error_rate * (1 - numbers.control),
+                .tolerance = tolerance.error_rate + expectation.more_errors,
+                .unpredicted = expectation.unpredicted};
   if (expectation.error_rate > 0) bounds.least_treatment = expectation.error_rate - tolerance.error_rate;
   return verdict_of("error_rate", "ratio", numbers, bounds, tolerance.min_pairs);
 }
@@ -257,12 +264,12 @@ void summarise(Verdict& verdict) {
 
 Verdict judge(const std::vector<BlockData>& blocks, const Expectation& expectation, const Tolerance& tolerance) {
   const std::vector<Pair> pairs = complete_pairs(blocks);
-  const Expectation none;
+  const Expectation service{.unpredicted_service = expectation.unpredicted_service};
   Verdict verdict;
   for (const double q : {0.5, 0.99})
     verdict.metrics.push_back(judge_latency(pairs, &BlockData::response_time, q, expectation, tolerance));
   for (const double q : {0.5, 0.99})
-    verdict.metrics.push_back(judge_latency(pairs, &BlockData::service_time, q, none, tolerance));
+    verdict.metrics.push_back(judge_latency(pairs, &BlockData::service_time, q, service, tolerance));
   verdict.metrics.push_back(judge_error_rate(pairs, expectation, tolerance));
   verdict.metrics.push_back(judge_throttling(pairs, tolerance));
   verdict.metrics.push_back(report_cpu(pairs, tolerance));

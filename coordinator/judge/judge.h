@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "common/delay.h"
 #include "telemetry/histogram.h"
 
 namespace gnomon::judge {
@@ -21,8 +22,15 @@ struct BlockData {
 
 // What the profile predicts of treatment minus control.
 struct Expectation {
-  Nanos delay_mean{0}, delay_stddev{0};  // normal truncated at zero, added to every response
+  Nanos delay_mean{0}, delay_stddev{0};  // added to every response
   double error_rate = 0;
+  DelayShape delay_shape = DelayShape::kNormal;
+  // Of errors, beyond the error rate at most: connections that are refused or reset fail no more requests than their
+  // share, and where connections are kept alive far fewer.
+  double more_errors = 0;
+  // Of what the noise shifts by an amount that no formula gives: packet loss, reordering, a rate limit. Such a shift is
+  // reported and never an anomaly. `unpredicted_service` also of service times (lost packets of requests).
+  bool unpredicted = false, unpredicted_service = false;
 };
 
 struct Tolerance {

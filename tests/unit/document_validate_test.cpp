@@ -86,6 +86,59 @@ TEST(ValidateProfile, RefusesResourcesOutOfRange) {
   EXPECT_THAT(error_of(message), HasSubstr("or relative, as \"2x production\""));
 }
 
+TEST(ValidateProfile, ReadsEveryKindOfNoise) {
+  v1::ShadowInstanceProfile message = profile_of();
+  v1::NoiseParameters& wire = *message.mutable_noise_parameters();
+  wire.set_response_delay_mean("50ms");
+  wire.set_response_delay_stddev("50ms");
+  wire.set_response_delay_distribution("pareto");
+  wire.set_packet_loss("1%");
+  wire.set_packet_duplication("2%");
+  wire.set_packet_reordering("3%");
+  wire.set_rate_limit("1.5Mbit");
+  wire.set_connection_refusal("4%");
+  wire.set_connection_reset("5%");
+  const auto profile = validate(message);
+  ASSERT_TRUE(profile.ok()) << profile.status();
+  const Noise& noise = profile->noise;
+  EXPECT_EQ(noise.response_delay_distribution, DelayShape::kPareto);
+  EXPECT_DOUBLE_EQ(noise.packet_loss.value, 0.01);
+  EXPECT_DOUBLE_EQ(noise.packet_duplication.value, 0.02);
+  EXPECT_DOUBLE_EQ(noise.packet_reordering.value, 0.03);
+  EXPECT_EQ(noise.rate_limit, 1500000u);
+  EXPECT_DOUBLE_EQ(noise.connection_refusal.value, 0.04);
+  EXPECT_DOUBLE_EQ(noise.connection_reset.value, 0.05);
+}
+
+TEST(ValidateProfile, RefusesNoiseThatCannotBeHad) {
+  const auto error = [](auto set) {
+    v1::ShadowInstanceProfile message = profile_of();
+    set(*message.mutable_noise_parameters());
+    return error_of(message);
+  };
+  EXPECT_EQ(error([](auto& noise) { noise.set_response_delay_distribution("gamma"); }),
+            "noise_parameters.response_delay_distribution: \"gamma\": must be normal, pareto or uniform");
+  EXPECT_EQ(
+      error([](auto& noise) {
+        noise.set_response_delay_mean("10ms");
+        noise.set_response_delay_stddev("9.5ms");
+      }),
+      "noise_parameters.response_delay_stddev: \"9.5ms\": a normal delay can deviate by at most 0.9 times its mean");
+  EXPECT_EQ(error([](auto& noise) {
+              noise.set_response_delay_mean("10ms");
+              noise.set_response_delay_stddev("6ms");
+              noise.set_response_delay_distribution("uniform");
+            }),
+            "noise_parameters.response_delay_stddev: \"6ms\": a uniform delay can deviate by at most 0.577 times its "
+            "mean");
+  EXPECT_EQ(error([](auto& noise) { noise.set_packet_loss("101%"); }),
+            "noise_parameters.packet_loss: \"101%\": must be a share from 0 to 1, as \"0.05\" or \"5%\"");
+  for (const char* rate : {"10", "10MB", "Mbit", "1kbit", "50Gbit", "-1Mbit", "1e3Mbit"})
+    EXPECT_EQ(error([rate](auto& noise) { noise.set_rate_limit(rate); }),
+              "noise_parameters.rate_limit: \"" + std::string(rate) +
+                  "\": must be a number of bits a second, as 10Mbit (bit, kbit, Mbit, Gbit), 8kbit to 40Gbit");
+}
+
 TEST(ValidateProfile, RefusesDelaysBeyondAMinute) {
   v1::ShadowInstanceProfile message = profile_of();
   message.mutable_noise_parameters()->set_response_delay_mean("61s");

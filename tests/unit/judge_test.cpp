@@ -176,6 +176,40 @@ TEST(Judge, AShiftBeyondTheInjectedOneIsAnAnomaly) {
   EXPECT_NE(verdict.summary.find("response_time_p50"), std::string::npos) << verdict.summary;
 }
 
+TEST(Judge, AParetoDelayIsExpectedWithItsOwnTail) {
+  // Around a control without spread the shift is the delay itself: 50 ms on average, deviating by 10.
+  std::vector<BlockData> blocks;
+  const DelayDistribution delay(DelayShape::kPareto, milliseconds(50), milliseconds(10));
+  for (int pair = 0; pair < 4; ++pair)
+    for (const bool treatment : {false, true}) {
+      BlockData& block = blocks.emplace_back(BlockData{.pair = pair, .treatment = treatment});
+      for (int i = 0; i < 1000; ++i)
+        block.response_time.record(Nanos(std::llround(1e6 + (treatment ? delay.quantile((i + 0.5) / 1000) : 0))));
+    }
+  const Expectation pareto{
+      .delay_mean = milliseconds(50), .delay_stddev = milliseconds(10), .delay_shape = DelayShape::kPareto};
+  const MetricVerdict p99 = judge(blocks, pareto, {}).metrics[1];
+  EXPECT_EQ(p99.outcome, Outcome::kAsExpected) << p99.reason;
+  EXPECT_NEAR(p99.expected_shift / 1e6, delay.quantile(0.99) / 1e6, 1.5);
+  const Expectation normal{.delay_mean = milliseconds(50), .delay_stddev = milliseconds(10)};
+  EXPECT_GT(p99.expected_shift, judge(blocks, normal, {}).metrics[1].expected_shift + 10e6);
+}
+
+TEST(Judge, WhatLossAddsIsReportedAndNoAnomaly) {
+  const std::vector<BlockData> blocks = simulate({.excess_ms = 100}, 5);
+  EXPECT_EQ(judge(blocks, {}, {}).metrics[0].outcome, Outcome::kAnomaly);
+  const MetricVerdict p50 = judge(blocks, {.unpredicted = true}, {}).metrics[0];
+  EXPECT_EQ(p50.outcome, Outcome::kAsExpected);
+  EXPECT_NE(p50.reason.find("not predicted"), std::string::npos) << p50.reason;
+}
+
+TEST(Judge, RefusedAndResetConnectionsMayAddUpToTheirShareOfErrors) {
+  const Expectation more{.error_rate = 0.01, .more_errors = 0.05};
+  for (const auto& [rate, outcome] :
+       {std::pair{0.01, Outcome::kAsExpected}, {0.05, Outcome::kAsExpected}, {0.15, Outcome::kAnomaly}})
+    EXPECT_EQ(judge(simulate({.error_rate = rate}, 5), more, {}).metrics[4].outcome, outcome) << rate;
+}
+
 TEST(Judge, NoiseThatWasNotDeliveredIsNotAPass) {
   const Verdict verdict = judge(simulate({}, 5), seed_profile(), {});
   EXPECT_EQ(metric(verdict, "response_time_p50").outcome, Outcome::kInconclusive);

@@ -63,6 +63,7 @@ class ReplayerTest : public ::testing::Test {
       sum.errors += reading.errors;
       sum.injected_errors += reading.injected_errors;
       sum.counters += reading.counters;
+      sum.noise += reading.noise;
     }
   }
 
@@ -75,6 +76,7 @@ class ReplayerTest : public ::testing::Test {
       all.errors += sum.errors;
       all.injected_errors += sum.injected_errors;
       all.counters += sum.counters;
+      all.noise += sum.noise;
     }
     return all;
   }

@@ -123,6 +123,10 @@ TEST_F(ReplayerTest, DelayNoiseShiftsTheResponseTimeByWhatWasAsked) {
   };
   EXPECT_NEAR(shift_ms(0.5), 50, 15);
   EXPECT_NEAR(shift_ms(0.1), 37, 15);
+  const noise::Tally& held = sums[{1, false}].noise;
+  EXPECT_EQ(held.delayed, 200u);
+  EXPECT_NEAR(held.delay_sum / 200 / 1e6, 50, 10);
+  EXPECT_EQ((sums[{0, false}].noise.delayed), 0u);
 }
 
 TEST_F(ReplayerTest, ADelayedResponseKeepsItsConnectionBusy) {
@@ -154,6 +158,50 @@ TEST_F(ReplayerTest, InjectsTheShareOfErrorsAskedForAndCountsThemApart) {
   EXPECT_NEAR(static_cast<double>(all.injected_errors), 100, 5 * std::sqrt(500 * 0.2 * 0.8));
   EXPECT_EQ(all.counters.reset, 0u);
   EXPECT_EQ(all.counters.answered + all.injected_errors, 500u);
+}
+
+TEST_F(ReplayerTest, RefusesTheShareOfConnectionsAskedForWithoutTellingTheShadow) {
+  phase.noise.refusal = Fraction{0.3};
+  start();
+  for (int i = 0; i < 300; ++i) offer(i, post("x"));
+  run_until_quiet();
+  const Reading all = total();
+  EXPECT_NEAR(static_cast<double>(all.noise.refused), 90, 5 * std::sqrt(300 * 0.3 * 0.7));
+  EXPECT_EQ(all.noise.connections, 300u);
+  EXPECT_EQ(all.injected_errors, all.noise.refused);
+  EXPECT_EQ(all.counters.refused, 0u);
+  EXPECT_EQ(static_cast<std::uint64_t>(server.connections), 300 - all.noise.refused);
+}
+
+TEST_F(ReplayerTest, ResetsTheShareOfConnectionsAskedForInTheMiddleOfAResponse) {
+  phase.noise.reset = Fraction{0.3};
+  start();
+  for (int round = 0; round < 2; ++round) {
+    for (int i = 0; i < 300; ++i) offer(i, post("x"));
+    run_until_quiet();
+  }
+  const Reading all = total();
+  // Those that were reset come again on new connections, which have their own chance.
+  EXPECT_EQ(all.noise.responding, 300 + static_cast<std::uint64_t>(server.connections) - 300);
+  EXPECT_NEAR(static_cast<double>(all.noise.reset), 0.3 * static_cast<double>(all.noise.responding),
+              5 * std::sqrt(static_cast<double>(all.noise.responding) * 0.3 * 0.7));
+  EXPECT_EQ(all.injected_errors, all.noise.reset);
+  EXPECT_EQ(server.requests.size(), 600u);
+}
+
+TEST_F(ReplayerTest, AConnectionThatIsKeptMayBeResetOnceInEachBlock) {
+  start();
+  for (int block : {0, 1, 2}) {
+    phase.block = block;
+    phase.noise.reset = Fraction{block == 1 ? 1.0 : 0.0};
+    replayer->set_phase(phase);
+    offer(1, post("x"));
+    run_until_quiet();
+  }
+  EXPECT_EQ((sums[{0, false}].injected_errors), 0u);
+  EXPECT_EQ((sums[{1, false}].injected_errors), 1u);
+  EXPECT_EQ((sums[{2, false}].injected_errors), 0u);
+  EXPECT_EQ(server.connections, 2);
 }
 
 TEST_F(ReplayerTest, AnswersWithStatus5xxAreAnsweredAndErrors) {
