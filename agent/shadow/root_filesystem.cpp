@@ -145,7 +145,10 @@ absl::StatusOr<std::string> RootFilesystem::overlay(const MountCopy& copy, bool 
   struct stat status {};
   if (::stat(lower.c_str(), &status) != 0) return errno_status(lower);
   RETURN_IF_ERROR(take_over(layers + "/upper", status));  // the upper directory's is what the merged root shows
-  const std::string options = fmt::format("lowerdir={},upperdir={}/upper,workdir={}/work", lower, layers, layers);
+  // So that directories can be renamed as on other file systems, and changing a large file's owner or mode does not
+  // copy it into memory.
+  const std::string options =
+      fmt::format("redirect_dir=on,metacopy=on,lowerdir={},upperdir={}/upper,workdir={}/work", lower, layers, layers);
   if (::mount("gnomon", target.c_str(), "overlay", kOverlayFlags | (read_only ? MS_RDONLY : 0), options.c_str()) != 0) {
     return errno_status(
         "mounting an overlay over a file system of the instance (needs overlayfs; at most two overlays can be stacked: "

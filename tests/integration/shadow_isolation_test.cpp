@@ -116,25 +116,69 @@ TEST_F(ShadowIsolation, LimitsAreInItsCgroup) {
   EXPECT_EQ(read_file(pids->directory() + "/pids.max"), "2048\n");
 }
 
-// The names of the interfaces that a process sees.
-std::string links_of(pid_t pid) {
+// The names of the interfaces that a process sees; its routes and addresses.
+std::string network_of(pid_t pid) {
   std::istringstream lines(read_file(fmt::format("/proc/{}/net/dev", pid)).value_or("gone"));
-  std::string names;
-  for (std::string line; std::getline(lines, line);) names += line.substr(0, line.find(':')) + "\n";
-  return names;
+  std::string all;
+  for (std::string line; std::getline(lines, line);) all += line.substr(0, line.find(':')) + "\n";
+  for (const char* table : {"route", "fib_trie", "if_inet6", "ipv6_route"}) {
+    std::istringstream in(read_file(fmt::format("/proc/{}/net/{}", pid, table)).value_or("none"));
+    // Of IPv6 routes all but how often they were used and are held (fields 6 to 8 of 10).
+    for (std::string line; std::getline(in, line);)
+      all += (line.size() > 140 ? line.substr(0, 110) + line.substr(line.rfind(' ')) : line) + "\n";
+  }
+  return all;
+}
+
+// What is set of the cgroups that a process is in.
+std::string limits_of(pid_t pid) {
+  std::string all;
+  for (const char* controller : {"cpu", "memory", "pids"}) {
+    const auto cgroup = discovery::cgroup_of("/proc", kCgroupRoot, pid, controller);
+    if (!cgroup) continue;
+    for (const char* file :
+         {"cpu.cfs_quota_us", "cpu.shares", "cpu.max", "cpu.weight", "memory.limit_in_bytes", "memory.max",
+          "memory.swap.max", "memory.oom_control", "pids.max", "cgroup.subtree_control"})
+      all += read_file(cgroup->directory() + "/" + file).value_or("none\n");
+  }
+  return all;
+}
+
+// Every file below a directory with its content, owner, mode and times of change.
+std::string files_below(const std::string& directory) {
+  std::string all;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory)) {
+    struct stat status {};
+    EXPECT_EQ(::lstat(entry.path().c_str(), &status), 0);
+    all += fmt::format("{} {} {}:{} {:o} {}.{}\n", entry.path().string(), status.st_ino, status.st_uid, status.st_gid,
+                       status.st_mode, status.st_ctim.tv_sec, status.st_ctim.tv_nsec);
+    if (entry.is_regular_file()) all += read_file(entry.path().string()).value_or("");
+  }
+  return all;
 }
 
 TEST_F(ShadowIsolation, ProductionStaysAsItWas) {
+  files_.file("data/a", "a");
+  files_.file("data/b", "b");
   const auto state_of_production = [&] {
     std::string all;
     for (const char* file : {"mountinfo", "cgroup", "environ", "cmdline", "limits", "oom_score_adj", "maps"})
       all += read_file(fmt::format("/proc/{}/{}", instance_.pid, file)).value_or("gone") + "\n";
-    for (const char* kind : {"mnt", "pid", "net", "ipc", "uts", "cgroup"})
+    for (const char* kind : {"mnt", "pid", "net", "ipc", "uts", "cgroup", "time", "user"})
       all += std::to_string(discovery::namespace_of("/proc", instance_.pid, kind)) + "\n";
-    return all + read_file("/proc/1/mountinfo").value_or("") + links_of(instance_.pid);
+    return all + read_file("/proc/1/mountinfo").value_or("") + network_of(instance_.pid) + network_of(1) +
+           limits_of(instance_.pid) + files_below(files_.path());
   };
   const std::string before = state_of_production();
   ASSERT_NO_FATAL_FAILURE(start_shadow());
+  EXPECT_EQ(state_of_production(), before);
+  const std::string data = files_.path() + "/data";
+  EXPECT_EQ(inside(fmt::format("open('{}/a', 'w').write('changed')", data)), "7");
+  EXPECT_EQ(inside(fmt::format("os.unlink('{}/b')", data)), "None");
+  EXPECT_EQ(inside(fmt::format("os.chmod('{}', 0o700)", script_)), "None");
+  EXPECT_EQ(inside(fmt::format("os.chown('{}', 1, 1)", files_.path())), "None");
+  EXPECT_EQ(inside(fmt::format("os.rename('{0}', '{0}-moved')", data)), "None");
+  EXPECT_EQ(inside(fmt::format("os.listdir('{}-moved')", data)), "['a']");
   EXPECT_EQ(state_of_production(), before);
   shadow_.reset();
   EXPECT_EQ(state_of_production(), before);
