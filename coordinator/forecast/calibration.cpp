@@ -56,7 +56,7 @@ void Calibration::learn(double error, double spread, double phase) {
 
 double Calibration::quantile(const std::array<float, kBins>& side, double tail) const {
   // Errors of overlapping forecasts are no independent ones: the tail is taken further out, as a smaller sample needs.
-  const double independent = weight_ / (1 + 0.5 * overlap_);
+  const double independent = weight_ / (1 + 1.0 * overlap_);
   double beyond = std::max(0.0, tail * (1 - 2 / (independent + 2))) * weight_;
   for (int i = kBins - 1; i >= 0; --i) {
     const double here = side[static_cast<std::size_t>(i)];
@@ -67,7 +67,7 @@ double Calibration::quantile(const std::array<float, kBins>& side, double tail) 
 }
 
 Calibration::Interval Calibration::interval(double spread) const {
-  const double caution = 1 + 2 / (1 + weight_ / (1 + 0.5 * overlap_));
+  const double caution = 1 + 5 / (1 + weight_ / (1 + 1.0 * overlap_));
   if (weight_ < 5) return {-4 * caution * spread, 4 * caution * spread};
   return {-quantile(below_, low_) * spread * caution, quantile(above_, high_) * spread * caution};
 }

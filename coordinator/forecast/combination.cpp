@@ -16,7 +16,7 @@ constexpr double kOutlier = 3;
 
 Combination::Combination(int members, int season, int fallback)
     : members_(members),
-      season_(std::max(season, 24)),
+      season_(std::max(season, 168)),
       stack_(members),
       losses_(static_cast<std::size_t>(members), 0),
       weights_(static_cast<std::size_t>(members), 0),

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <optional>
+#include <set>
 
 namespace gnomon::forecast {
 namespace {
@@ -17,21 +18,34 @@ constexpr Gains kGains[] = {{0.02, 0.05, false}, {0.02, 0.2, false}, {0.2, 0.1, 
                             {0.9, 0.03, false},  {0.1, 0.4, false},  {0.01, 0.1, true}, {0.05, 0.2, true}};
 constexpr double kOdd = 12;  // times the usual error of the steadiest member: an outage or a burst until it lasts
 
+// The horizons that are learnt. Where a season is short enough for each of its parts to behave in its own way, eight a
+// season for two seasons, and those beside whole seasons, where what the origin tells changes.
+std::vector<int> learnt_horizons(int season, int longest) {
+  std::set<int> steps(kHorizons.begin(), kHorizons.end());
+  if (season >= 8 && season <= kLongestLag)
+    for (int part = 1; part <= 16; ++part) {
+      steps.insert(part * season / 8);
+      if (part % 8 == 0) steps.insert({part * season / 8 - 1, part * season / 8 + 1});
+    }
+  std::erase_if(steps, [longest](int horizon) { return horizon > longest; });
+  return {steps.begin(), steps.end()};
+}
+
 }  // namespace
 
-Ensemble::Ensemble(Seasons seasons, bool with_log, double offset, int max_horizon, double miss) : seasons_(seasons) {
+Ensemble::Ensemble(Seasons seasons, bool with_log, double offset, int max_horizon, double miss)
+    : seasons_(seasons), learnt_(learnt_horizons(seasons.short_one, max_horizon)) {
   for (int k = 0; k < (with_log ? 2 : 1); ++k) {
     View view{Series(seasons, {k == 1, offset}, kCapacity), {}, {}};
     for (const Gains& gains : kGains)
       if (!gains.with_long_season || seasons.long_one > 0) view.smoothers.emplace_back(gains, seasons);
-    for (const int steps : kHorizons)
-      if (steps <= std::min(max_horizon, kLongestLag)) view.lag_models.emplace_back();
+    for (const int steps : learnt_)
+      if (steps <= kLongestLag) view.lag_models.emplace_back();
     views_.push_back(std::move(view));
   }
   const int plain = seasons.long_one > 0 ? 3 : 2;
   members_ = plain + static_cast<int>(views_.size()) * (3 + static_cast<int>(views_.front().smoothers.size()));
-  for (const int steps : kHorizons) {
-    if (steps > max_horizon) break;
+  for (const int steps : learnt_) {
     const int stride = steps <= kLongestLag ? 1 : (steps + kPending - 1) / kPending;
     horizons_.push_back({steps, stride, Combination(members_, seasons.short_one, plain),
                          Calibration(miss, steps, stride),
@@ -56,14 +70,14 @@ Ensemble::Between Ensemble::neighbours(int horizon, std::size_t count) const {
   std::optional<std::size_t> near, far;
   std::size_t closest = 0;
   for (std::size_t i = 0; i < count; ++i) {
-    if (kHorizons[i] == horizon) return {i, i, 0};
-    if (kHorizons[i] < horizon) closest = i;
-    if (!alike(kHorizons[i])) continue;
-    if (kHorizons[i] < horizon) near = i;
-    if (kHorizons[i] > horizon && !far) far = i;
+    if (learnt_[i] == horizon) return {i, i, 0};
+    if (learnt_[i] < horizon) closest = i;
+    if (!alike(learnt_[i])) continue;
+    if (learnt_[i] < horizon) near = i;
+    if (learnt_[i] > horizon && !far) far = i;
   }
   if (near && far)
-    return {*near, *far, static_cast<double>(horizon - kHorizons[*near]) / (kHorizons[*far] - kHorizons[*near])};
+    return {*near, *far, static_cast<double>(horizon - learnt_[*near]) / (learnt_[*far] - learnt_[*near])};
   if (near || far) return {near ? *near : *far, near ? *near : *far, 0};
   return {closest, closest, 0};
 }
@@ -158,9 +172,9 @@ void Ensemble::observe(double value) {
     for (Horizon& horizon : horizons_) mature(horizon, value);
     for (View& view : views_) {
       for (std::size_t i = 0; i < view.lag_models.size() && typical; ++i) {
-        const long origin = size() - kHorizons[i];
+        const long origin = size() - learnt_[i];
         if (origin < std::min(seasons_.short_one, 24)) continue;
-        view.lag_models[i].learn(features(view.series, origin, kHorizons[i]), view.series.transform().forward(value));
+        view.lag_models[i].learn(features(view.series, origin, learnt_[i]), view.series.transform().forward(value));
       }
     }
   }

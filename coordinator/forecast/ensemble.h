@@ -37,7 +37,7 @@ class Ensemble {
   struct View {
     Series series;
     std::vector<HoltWinters> smoothers;
-    std::vector<LagModel> lag_models;  // one for each of kLagHorizons up to the longest
+    std::vector<LagModel> lag_models;  // one for each of the shorter learnt horizons
   };
   // A horizon whose forecasts are kept until their time comes.
   struct Horizon {
@@ -64,6 +64,7 @@ class Ensemble {
   void heal();
 
   Seasons seasons_;
+  std::vector<int> learnt_;  // horizons in steps, ascending
   int members_ = 0;
   double lowest_ = 0, highest_ = 0, usual_error_ = 0;
   long odd_since_ = -1, errors_ = 0;
