@@ -23,13 +23,14 @@ MAY_INCLUDE = {
 SOURCE_FOLDERS = tuple(MAY_INCLUDE) + ("tests",)
 
 # Logic without I/O: a test can own all that it depends on.
-PURE = ("agent/protocol/", "agent/tap/stream", "agent/noise/", "coordinator/judge/", "coordinator/capacity/", "coordinator/forecast/", "coordinator/detect/", "telemetry/histogram", "document/",
+PURE = ("agent/protocol/", "agent/tap/stream", "agent/noise/noise.", "agent/noise/check.", "agent/noise/engine.", "coordinator/judge/", "coordinator/capacity/", "coordinator/forecast/", "coordinator/detect/", "telemetry/histogram", "document/",
         "common/")
 IO_LIBRARIES = re.compile(r"^(bpf/(bpf|libbpf|btf)\.h|boost/asio|grpc|sqlite3\.h|netlink/)")
 
 # Where generated code may be seen: conversion happens there and typed values go on.
 SKELETON = re.compile(r"^bpf/.*\.skel\.h$")
-SKELETON_EDGES = ("agent/probe/", "tests/bench/")  # a bench has programs of its own to compare with
+SKELETON_EDGES = ("agent/probe/", "agent/noise/packets.",  # owner of the programs that touch packets, apart from those that watch
+                  "tests/bench/")  # a bench has programs of its own to compare with
 PROTOBUF = re.compile(r"^(gnomon/v1/.*\.pb\.h|google/protobuf/|grpc)")
 PROTOBUF_EDGES = ("telemetry/wire", "document/", "agent/link/", "agent/main.", "agent/app.", "coordinator/api/",
                   "coordinator/ingest/", "coordinator/store/", "coordinator/session/", "coordinator/app.",
@@ -65,7 +66,7 @@ def include_violation(path, include):
     """Why `path` may not include `include`; None if it may."""
     top = path.split("/")[0]
     if SKELETON.match(include) and not path.startswith(SKELETON_EDGES):
-        return "only agent/probe and tests/bench include a skeleton"
+        return "only the owners of programs (agent/probe, agent/noise/packets) and tests/bench include a skeleton"
     if top == "tests":
         return None
     if top == "bpf":
