@@ -11,6 +11,7 @@
 #include <set>
 
 #include "agent/discovery/cgroup.h"
+#include "agent/shadow/limits.h"
 #include "common/status.h"
 #include "fmt/format.h"
 
@@ -35,40 +36,6 @@ absl::Status make_directory(const std::string& path) {
   return absl::OkStatus();
 }
 
-bool exists(const std::string& path) {
-  return ::access(path.c_str(), F_OK) == 0;
-}
-
-constexpr std::int64_t kPeriod = 100'000;  // µs
-std::int64_t quota_of(MilliCpu cpu) {
-  return std::max<std::int64_t>(1000, cpu.value * kPeriod / 1000);
-}
-
-absl::Status limit_v1(const std::string& directory, Budget budget) {
-  if (exists(directory + "/cpu.cfs_quota_us")) {
-    RETURN_IF_ERROR(write(directory + "/cpu.cfs_period_us", std::to_string(kPeriod)));
-    RETURN_IF_ERROR(write(directory + "/cpu.cfs_quota_us", std::to_string(quota_of(budget.cpu))));
-    RETURN_IF_ERROR(write(directory + "/cpu.shares", "10"));  // of 1024
-  }
-  if (exists(directory + "/memory.limit_in_bytes"))
-    RETURN_IF_ERROR(write(directory + "/memory.limit_in_bytes", std::to_string(budget.memory.value)));
-  // No swap: payload stays off the disk, and production's disk is left alone.
-  if (exists(directory + "/memory.memsw.limit_in_bytes"))
-    RETURN_IF_ERROR(write(directory + "/memory.memsw.limit_in_bytes", std::to_string(budget.memory.value)));
-  return absl::OkStatus();
-}
-
-absl::Status limit_v2(const std::string& directory, Budget budget) {
-  if (exists(directory + "/cpu.max")) {
-    RETURN_IF_ERROR(write(directory + "/cpu.max", fmt::format("{} {}", quota_of(budget.cpu), kPeriod)));
-    RETURN_IF_ERROR(write(directory + "/cpu.weight", "1"));  // of 100
-  }
-  if (exists(directory + "/memory.max"))
-    RETURN_IF_ERROR(write(directory + "/memory.max", std::to_string(budget.memory.value)));
-  if (exists(directory + "/memory.swap.max")) RETURN_IF_ERROR(write(directory + "/memory.swap.max", "0"));
-  return absl::OkStatus();
-}
-
 // Hands down those of our controllers that the cgroup has.
 absl::Status delegate(const std::string& directory) {
   std::ifstream in(directory + "/cgroup.controllers");
@@ -77,6 +44,18 @@ absl::Status delegate(const std::string& directory) {
     if (kWanted.contains(controller)) RETURN_IF_ERROR(write(directory + "/cgroup.subtree_control", "+" + controller));
   }
   return absl::OkStatus();
+}
+
+// Of all shadows together: what production wants goes first, and what is wrong in them ends here.
+Limits budget_limits(Budget budget) {
+  constexpr std::int64_t kProcesses = 8192;
+  Limits limits;
+  limits.cpu = budget.cpu;
+  limits.memory = budget.memory;
+  limits.processes = kProcesses;
+  limits.io_weight = 1;
+  limits.lowest_cpu_weight = true;
+  return limits;
 }
 
 void add_below(const std::string& directory, std::vector<std::string>* found) {
@@ -119,9 +98,8 @@ absl::Status make_budget_cgroup(const std::string& root, const std::string& agen
     }
     RETURN_IF_ERROR(make_directory(own));
     if (hierarchy.v2) RETURN_IF_ERROR(delegate(own));
-    RETURN_IF_ERROR(hierarchy.v2 ? limit_v2(own, budget) : limit_v1(own, budget));
   }
-  return absl::OkStatus();
+  return set_limits(root, fmt::format("/{}/{}", discovery::kShadowCgroup, agent), budget_limits(budget));
 }
 
 std::vector<std::string> agent_cgroups(const std::string& root, const std::string& agent, const std::string& session) {

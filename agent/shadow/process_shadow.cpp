@@ -21,6 +21,7 @@
 #include "agent/shadow/bundle.h"
 #include "agent/shadow/cgroups.h"
 #include "agent/shadow/launch.h"
+#include "agent/shadow/limits.h"
 #include "agent/shadow/namespaces.h"
 #include "agent/shadow/network.h"
 #include "agent/shadow/oci_runtime.h"
@@ -74,7 +75,7 @@ absl::Status connect_once(const std::string& address, std::uint16_t port) {
 
 class ProcessShadow final : public Shadow {
  public:
-  ProcessShadow(const Home& home, const Spec& spec, std::shared_ptr<void> reservation)
+  ProcessShadow(const Home& home, const Spec& spec, std::unique_ptr<Reservation> reservation)
       : state_(home.state), spec_(spec), reservation_(std::move(reservation)) {}
 
   ~ProcessShadow() override {
@@ -137,6 +138,23 @@ class ProcessShadow final : public Shadow {
   int replay_netns() const override { return network_.replay_netns(); }
   std::string address() const override { return network_.address; }
   std::uint16_t port() const override { return spec_.instance.listeners.front().port; }
+
+  absl::Status set_limits(MilliCpu cpu, Bytes memory) override {
+    const Budget before = reservation_->taken();
+    // Of what grows the budget is asked first, what shrinks goes back when it is free.
+    RETURN_IF_ERROR(reservation_->resize({std::max(before.cpu, cpu), std::max(before.memory, memory)}));
+    Limits limits;
+    limits.cpu = cpu;
+    limits.memory = memory;
+    const absl::Status set = shadow::set_limits(kCgroupRoot, cgroup_path(state_->name(), spec_.id), limits);
+    if (set.ok()) return reservation_->resize({cpu, memory});
+    // All or nothing: half of it would be a load that nobody has asked for.
+    limits.cpu = before.cpu;
+    limits.memory = before.memory;
+    (void)shadow::set_limits(kCgroupRoot, cgroup_path(state_->name(), spec_.id), limits);
+    (void)reservation_->resize(before);
+    return set;
+  }
 
   absl::StatusOr<std::vector<UniqueFd>> wait_ready(Nanos timeout) override {
     constexpr int kPauseMs = 5;
@@ -206,7 +224,7 @@ class ProcessShadow final : public Shadow {
 
   const std::shared_ptr<StateDirectory> state_;
   const Spec spec_;
-  std::shared_ptr<void> reservation_;
+  std::unique_ptr<Reservation> reservation_;
   // In the order in which they are needed; what comes last goes first.
   std::optional<RootFilesystem> root_;
   Network network_;
@@ -218,7 +236,7 @@ class ProcessShadow final : public Shadow {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Shadow>> start_shadow(const Home& home, const Spec& spec,
-                                                     std::shared_ptr<void> reservation) {
+                                                     std::unique_ptr<Reservation> reservation) {
   auto shadow = std::make_unique<ProcessShadow>(home, spec, std::move(reservation));
   if (const absl::Status started = shadow->start(home); !started.ok())
     return annotate(started, fmt::format("shadow of {} (pid {})", spec.instance.command, spec.instance.pid));

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "agent/shadow/ledger.h"
 #include "agent/shadow/shadow.h"
 #include "agent/shadow/state.h"
 
@@ -17,6 +18,6 @@ struct Home {
 
 // Copies spec.instance and starts the copy. `reservation` is dropped when everything of the shadow has been removed.
 absl::StatusOr<std::unique_ptr<Shadow>> start_shadow(const Home& home, const Spec& spec,
-                                                     std::shared_ptr<void> reservation);
+                                                     std::unique_ptr<Reservation> reservation);
 
 }  // namespace gnomon::shadow

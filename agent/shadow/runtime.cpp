@@ -8,10 +8,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
-#include <mutex>
 
 #include "agent/discovery/procfs.h"
 #include "agent/shadow/cgroups.h"
+#include "agent/shadow/ledger.h"
 #include "agent/shadow/oci_runtime.h"
 #include "agent/shadow/process_shadow.h"
 #include "agent/shadow/shadow.h"
@@ -100,42 +100,6 @@ absl::StatusOr<std::vector<Leftover>> sweep_locked(const std::string& state_root
   return found;
 }
 
-// What shadows have been promised of the budget.
-class Ledger {
- public:
-  explicit Ledger(Budget budget) : free_(budget), total_(budget) {}
-
-  absl::Status take(MilliCpu cpu, Bytes memory) {
-    const std::lock_guard lock(mutex_);
-    if (cpu > free_.cpu) {
-      return absl::ResourceExhaustedError(fmt::format(
-          "{} CPUs are asked for, and {} of the {} CPUs of the node's shadow budget are free: lower it, or raise "
-          "--budget-cpu",
-          format_cpu(cpu), format_cpu(free_.cpu), format_cpu(total_.cpu)));
-    }
-    if (memory > free_.memory) {
-      return absl::ResourceExhaustedError(fmt::format(
-          "{} of memory are asked for, and {} of the {} of the node's shadow budget are free: lower it, or raise "
-          "--budget-memory",
-          format_bytes(memory), format_bytes(free_.memory), format_bytes(total_.memory)));
-    }
-    free_.cpu.value -= cpu.value;
-    free_.memory.value -= memory.value;
-    return absl::OkStatus();
-  }
-
-  void give_back(MilliCpu cpu, Bytes memory) {
-    const std::lock_guard lock(mutex_);
-    free_.cpu.value += cpu.value;
-    free_.memory.value += memory.value;
-  }
-
- private:
-  std::mutex mutex_;
-  Budget free_;
-  const Budget total_;
-};
-
 class ProcessRuntime final : public Runtime {
  public:
   ProcessRuntime(Budget budget, StateDirectory state, std::string runc, std::string init)
@@ -156,10 +120,7 @@ class ProcessRuntime final : public Runtime {
     if (spec.id.empty() || spec.id.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") != std::string::npos)
       return absl::InvalidArgumentError(
           fmt::format("shadow id \"{}\": letters a-z, digits and '-' are allowed", spec.id));
-    RETURN_IF_ERROR(ledger_->take(spec.cpu, spec.memory));
-    // Goes back when the shadow has gone, however it ends.
-    std::shared_ptr<void> reservation(
-        nullptr, [ledger = ledger_, cpu = spec.cpu, memory = spec.memory](void*) { ledger->give_back(cpu, memory); });
+    ASSIGN_OR_RETURN(auto reservation, ledger_->reserve({spec.cpu, spec.memory}));
     return start_shadow(home_, spec, std::move(reservation));
   }
 

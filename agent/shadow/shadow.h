@@ -40,6 +40,9 @@ class Shadow {
   virtual int replay_netns() const = 0;
   virtual std::string address() const = 0;
   virtual std::uint16_t port() const = 0;
+  // Changes its hard limits while it runs, all or nothing. kResourceExhausted: not free in the budget;
+  // kFailedPrecondition: it uses more memory than that.
+  virtual absl::Status set_limits(MilliCpu cpu, Bytes memory) = 0;
   // Waits until its port accepts a connection and returns duplicates of its listening sockets. Fails, with its last
   // lines, if it dies or `timeout` passes.
   virtual absl::StatusOr<std::vector<UniqueFd>> wait_ready(Nanos timeout) = 0;

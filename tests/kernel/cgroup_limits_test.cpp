@@ -13,6 +13,7 @@
 #include <functional>
 
 #include "agent/shadow/cgroups.h"
+#include "agent/shadow/limits.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -67,6 +68,25 @@ class CgroupLimits : public ::testing::Test {
     return largest;
   }
 
+  // Of the session's own cgroup, beside the agent's.
+  absl::Status limit_session(const Limits& limits) { return set_limits(kCgroupRoot, session_cgroup(), limits); }
+  std::string session_cgroup() const { return cgroup_path(agent_, "session"); }
+
+  // The first word of the first of these files that a hierarchy has for the session; empty if none has.
+  std::string session_file(const std::vector<std::string>& names) const {
+    for (const Hierarchy& hierarchy : hierarchies(kCgroupRoot))
+      for (const std::string& name : names) {
+        std::string word;
+        if (std::ifstream(hierarchy.mount + session_cgroup() + "/" + name) >> word) return word;
+      }
+    return "";
+  }
+  bool waits_for(const std::function<bool()>& condition) const {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (!condition() && std::chrono::steady_clock::now() < deadline) ::usleep(20'000);
+    return condition();
+  }
+
   bool has(const std::string& v1, const std::string& v2) const {
     const auto directories = agent_cgroups(kCgroupRoot, agent_);
     return std::ranges::any_of(directories, [&](const std::string& directory) {
@@ -107,6 +127,103 @@ TEST_F(CgroupLimits, AProcessThatTakesMoreMemoryThanItsBudgetIsKilled) {
   ASSERT_EQ(::waitpid(std::exchange(child_, 0), &status, 0) > 0, true);
   ASSERT_TRUE(WIFSIGNALED(status)) << "it ended with " << WEXITSTATUS(status) << " and had all it asked for";
   EXPECT_EQ(WTERMSIG(status), SIGKILL);
+}
+
+TEST_F(CgroupLimits, CpuOfARunningShadowIsChanged) {
+  if (IsSkipped()) return;
+  make({.cpu = MilliCpu{1000}, .memory = Bytes{128u << 20}});
+  if (HasFatalFailure()) return;
+  if (!has("cpu.cfs_quota_us", "cpu.max")) GTEST_SKIP() << "no cpu controller";
+  run_inside([] {
+    while (true) ::getppid();
+  });
+  for (const auto& [cpu, quota] : {std::pair{200, "20000"}, std::pair{50, "5000"}, std::pair{400, "40000"}}) {
+    Limits limits;
+    limits.cpu = MilliCpu{cpu};
+    const absl::Status set = limit_session(limits);
+    ASSERT_TRUE(set.ok()) << std::string(set.message());
+    EXPECT_EQ(session_file({"cpu.cfs_quota_us", "cpu.max"}), quota);
+  }
+}
+
+TEST_F(CgroupLimits, MemoryOfARunningShadowIsNotTakenFromWhatItUses) {
+  if (IsSkipped()) return;
+  make({.cpu = MilliCpu{1000}, .memory = Bytes{256u << 20}});
+  if (HasFatalFailure()) return;
+  if (!has("memory.limit_in_bytes", "memory.max")) GTEST_SKIP() << "no memory controller";
+  constexpr std::uint64_t kTaken = 64u << 20;
+  run_inside([] {
+    void* taken = ::mmap(nullptr, kTaken, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (taken != MAP_FAILED) std::memset(taken, 1, kTaken);
+    while (true) ::pause();
+  });
+  const auto used = [this] {
+    return std::strtoull(session_file({"memory.usage_in_bytes", "memory.current"}).c_str(), nullptr, 10);
+  };
+  ASSERT_TRUE(waits_for([&] { return used() > kTaken; })) << used();
+  const auto limit = [this](std::uint64_t mebibytes) {
+    Limits limits;
+    limits.memory = Bytes{mebibytes << 20};
+    return limit_session(limits);
+  };
+  const std::vector<std::string> files = {"memory.limit_in_bytes", "memory.max"};
+  for (const std::uint64_t mebibytes : {200u, 128u, 160u}) {
+    const absl::Status set = limit(mebibytes);
+    ASSERT_TRUE(set.ok()) << std::string(set.message());
+    EXPECT_EQ(session_file(files), std::to_string(mebibytes << 20));
+  }
+  const absl::Status refused = limit(32);
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << std::string(refused.message());
+  EXPECT_THAT(std::string(refused.message()), ::testing::HasSubstr("in use"));
+  EXPECT_EQ(session_file(files), std::to_string(160u << 20));
+  EXPECT_EQ(::waitpid(child_, nullptr, WNOHANG), 0) << "it was killed";
+}
+
+TEST_F(CgroupLimits, AForkBombStopsAtTheLimitOfAllShadowsTogether) {
+  if (IsSkipped()) return;
+  make({.cpu = MilliCpu{1000}, .memory = Bytes{256u << 20}});
+  if (HasFatalFailure()) return;
+  if (!has("pids.max", "pids.max")) GTEST_SKIP() << "no pids controller";
+  Limits limits;
+  limits.processes = 20;
+  const absl::Status set = set_limits(kCgroupRoot, "/gnomon/" + agent_, limits);
+  ASSERT_TRUE(set.ok()) << std::string(set.message());
+  run_inside([] {
+    int forked = 0;
+    std::vector<pid_t> children;
+    for (pid_t child = 0; forked < 100 && (child = ::fork()) >= 0; ++forked) {
+      if (child == 0)
+        while (true) ::pause();
+      children.push_back(child);
+    }
+    for (const pid_t child : children) ::kill(child, SIGKILL);
+    while (::wait(nullptr) > 0) {
+    }
+    ::_exit(forked);
+  });
+  int status = 0;
+  ASSERT_GT(::waitpid(std::exchange(child_, 0), &status, 0), 0);
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 19) << "beside the process that forks";
+}
+
+TEST_F(CgroupLimits, ShadowsComeLastForCpuAndDisk) {
+  if (IsSkipped()) return;
+  make({.cpu = MilliCpu{1000}, .memory = Bytes{256u << 20}});
+  if (HasFatalFailure()) return;
+  const auto expect = [this](const std::string& file, const std::string& least) {
+    for (const std::string& directory : agent_cgroups(kCgroupRoot, agent_)) {
+      std::ifstream in(directory + "/" + file);
+      std::string text;
+      if (!std::getline(in, text)) continue;
+      EXPECT_EQ(text, least) << directory << "/" << file;
+    }
+  };
+  expect("cpu.shares", "2");
+  expect("cpu.weight", "1");
+  expect("io.weight", "default 1");
+  expect("io.bfq.weight", "default 1");
+  expect("blkio.bfq.weight", "1");
 }
 
 }  // namespace

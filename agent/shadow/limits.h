@@ -1,0 +1,30 @@
+#pragma once
+// The limits of one cgroup, written to its files: v1, hybrid and v2.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "agent/shadow/cgroups.h"
+#include "common/units.h"
+
+namespace gnomon::shadow {
+
+// What is not set stays as it is; what a hierarchy has no file for is left out.
+struct Limits {
+  std::optional<MilliCpu> cpu;            // hard, over periods of 100 ms
+  std::optional<Bytes> memory;            // hard, and without swap: payload stays off the disk
+  std::optional<std::int64_t> processes;  // and threads
+  std::optional<unsigned> io_weight;      // 1 to 1000, 100 being usual; needs an I/O scheduler that knows weights
+  std::vector<int> cpus;                  // to run on; empty: as they are
+  bool lowest_cpu_weight = false;         // against what does not belong to the cgroup
+};
+
+// `cgroup` is its path below each of the hierarchies at `root`. Memory is never taken from processes that use it:
+// kFailedPrecondition, with what is in use, if the kernel cannot reclaim enough for a new memory limit, which then
+// stays as it was; all else is set.
+absl::Status set_limits(const std::string& root, const std::string& cgroup, const Limits& limits);
+
+}  // namespace gnomon::shadow
