@@ -6,7 +6,6 @@
 namespace gnomon::forecast {
 namespace {
 
-constexpr double kPower = 8;    // weight = loss^-8
 constexpr double kWorst = 1.3;  // members that lose more than this multiple of the best one's loss are left out
 constexpr double kStackShare = 0.5;
 constexpr double kStackSeasons = 4;  // half of what the regression has learnt is forgotten after four short seasons
@@ -44,7 +43,8 @@ void Combination::weigh(double resolution) {
   double sum = 0;
   for (std::size_t i = 0; i < losses_.size(); ++i) {
     const double ratio = (losses_[i] + resolution) / best;
-    weights_[i] = ratio > kWorst ? 0 : static_cast<float>(std::pow(ratio, -kPower));
+    const double fourth = ratio * ratio * ratio * ratio;
+    weights_[i] = ratio > kWorst ? 0 : static_cast<float>(1 / (fourth * fourth));  // loss^-8
     sum += weights_[i];
   }
   for (float& weight : weights_) weight = static_cast<float>(weight / sum);

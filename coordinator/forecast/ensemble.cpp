@@ -12,21 +12,22 @@ namespace {
 constexpr int kCapacity = 4096;
 constexpr std::array kHorizons = {1, 2, 3, 4, 6, 8, 12, 18, 24, 36, 48, 96, 144, 288, 576, 1152, 2880};
 constexpr int kLongestLag = 48;
+constexpr int kParts = 6;
 constexpr int kPending = 16;  // forecasts of one long horizon that wait for their time, at most
-constexpr int kRefit = 8;     // steps from one fit to the next
+constexpr int kRefit = 12;    // steps from one fit to the next
 constexpr Gains kGains[] = {{0.02, 0.05, false}, {0.02, 0.2, false}, {0.2, 0.1, false}, {0.6, 0.1, false},
                             {0.9, 0.03, false},  {0.1, 0.4, false},  {0.01, 0.1, true}, {0.05, 0.2, true}};
 constexpr double kOdd = 12;  // times the usual error of the steadiest member: an outage or a burst until it lasts
 
-// The horizons that are learnt. Where a season is short enough for each of its parts to behave in its own way, eight a
+// The horizons that are learnt. Where a season is short enough for each of its parts to behave in its own way, six a
 // season for two seasons, and those beside whole seasons, where what the origin tells changes.
 std::vector<int> learnt_horizons(int season, int longest) {
   std::set<int> steps(kHorizons.begin(), kHorizons.end());
-  if (season >= 8 && season <= kLongestLag)
-    for (int part = 1; part <= 16; ++part) {
-      steps.insert(part * season / 8);
-      if (part % 8 == 0) steps.insert({part * season / 8 - 1, part * season / 8 + 1});
-    }
+  if (season >= 2 * kParts && 2 * season <= kLongestLag) {
+    std::erase_if(steps, [season](int horizon) { return horizon > 3 && horizon < 2 * season; });
+    for (int part = 1; part <= 2 * kParts; ++part) steps.insert(part * season / kParts);
+    steps.insert({season - 1, season + 1, 2 * season - 1});
+  }
   std::erase_if(steps, [longest](int horizon) { return horizon > longest; });
   return {steps.begin(), steps.end()};
 }

@@ -13,10 +13,12 @@ NormalEquations::NormalEquations(int dimension)
 
 void NormalEquations::add(const double* row, double target, double weight, double keep) {
   const auto kept = static_cast<float>(keep);
-  std::size_t at = 0;
+  const std::vector<float> values(row, row + dimension_);
+  float* moment = moments_.data();
   for (int i = 0; i < dimension_; ++i) {
     const auto scaled = static_cast<float>(weight * row[i]);
-    for (int j = 0; j <= i; ++j, ++at) moments_[at] = moments_[at] * kept + scaled * static_cast<float>(row[j]);
+    for (int j = 0; j <= i; ++j) moment[j] = moment[j] * kept + scaled * values[static_cast<std::size_t>(j)];
+    moment += i + 1;
     const auto column = static_cast<std::size_t>(i);
     cross_[column] = cross_[column] * kept + scaled * static_cast<float>(target);
   }

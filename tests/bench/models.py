@@ -14,10 +14,10 @@ import random
 import subprocess
 import sys
 import tempfile
-import time
 
 CHECKOUT = "@CMAKE_SOURCE_DIR@"
 EVAL = "@CMAKE_RUNTIME_OUTPUT_DIRECTORY@/gnomon-eval"
+FORECAST = "@CMAKE_RUNTIME_OUTPUT_DIRECTORY@/bench-forecast"
 
 
 class Failed(Exception):
@@ -25,13 +25,12 @@ class Failed(Exception):
 
 
 def run(*command):
-    """Standard output and seconds of a command."""
+    """Standard output of a command."""
     print("+ " + " ".join(command), file=sys.stderr)
-    start = time.monotonic()
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode != 0:
-        raise Failed(f"{os.path.basename(command[0])} {command[1]}: {done.stderr.strip()[-300:]}")
-    return done.stdout, time.monotonic() - start
+        raise Failed(f"{os.path.basename(command[0])} {' '.join(command[1:2])}: {done.stderr.strip()[-300:]}")
+    return done.stdout
 
 
 def scored(data, tool, work, *arguments):
@@ -52,7 +51,7 @@ def anomalies(data, work):
     figures = {}
     for name in ("nab", "ms_cloud"):
         folder, results = os.path.join(data, name), os.path.join(work, name)
-        output, _ = run(EVAL, "detect", "--in", os.path.join(folder, "data"), "--out", results)
+        output = run(EVAL, "detect", "--in", os.path.join(folder, "data"), "--out", results)
         if name == "nab":
             figures["detect_us_per_point"] = number_before(output, "us")
         score = scored(data, "nab_score.py", work, "--results", results, "--windows", os.path.join(folder, "windows.json"))
@@ -66,13 +65,10 @@ def anomalies(data, work):
 def forecasts(data, work):
     folder, out = os.path.join(data, "forecast", "m4_hourly"), os.path.join(work, "m4.csv")
     train, test = os.path.join(folder, "Hourly-train.csv"), os.path.join(folder, "Hourly-test.csv")
-    _, seconds = run(EVAL, "forecast", "--train", train, "--out", out)
-    with open(train, encoding="utf-8", newline="") as file:
-        lengths = [sum(1 for field in row[1:] if field not in ("", "NA")) for row in list(csv.reader(file))[1:]]
+    run(EVAL, "forecast", "--train", train, "--out", out)
     result = scored(data, "forecast_score.py", work, "m4", "--train", train, "--test", test, "--forecast", out)["result"]
     figures = {"m4_hourly.owa": round(result["OWA"], 4), "m4_hourly.msis": round(result["MSIS"], 3),
-               "m4_hourly.acd": round(result["ACD"], 4), "forecast_ms": round(1000 * seconds / len(lengths), 2),
-               "forecast_us_per_point": round(1e6 * seconds / sum(lengths), 2)}
+               "m4_hourly.acd": round(result["ACD"], 4)}
     return {**figures, **workloads(os.path.join(data, "forecast", "workloads"), data, work)}
 
 
@@ -87,6 +83,14 @@ def workloads(folder, data, work):
     figures = {f"workloads.{key.lower()}": round(math.exp(sum(math.log(one[key]) for one in results) / len(results)), 3)
                for key in ("OWA", "MSIS")}
     return {**figures, "workloads.coverage": round(sum(one["coverage"] for one in results) / len(results), 4)}
+
+
+def forecast_costs():
+    """Of the dearer of points every five minutes and every hour."""
+    output = run(FORECAST)
+    costs = [cost for cost in json.loads(output).values() if isinstance(cost, dict)]
+    return {"forecast_us_per_point": max(cost["us_per_point"] for cost in costs),
+            "forecast_ms": max(cost["forecast_ms"] for cost in costs), "forecast_kib": max(cost["kib"] for cost in costs)}
 
 
 def capacity(data, work):
@@ -127,7 +131,7 @@ def rules(data, work):
 
 
 def sequential(days):
-    output, _ = run(EVAL, "sequential", "--days", str(days))
+    output = run(EVAL, "sequential", "--days", str(days))
     share = float(output.split("largest share ")[1].split(",")[0])
     return {"judge.sequential": share, "judge.sequential_nominal": 0.05}
 
@@ -163,7 +167,7 @@ def made_up(work):
     series = os.path.join(work, "series")
     os.makedirs(series)
     sample_series(os.path.join(series, "sample.csv"), 5000)
-    output, _ = run(EVAL, "detect", "--in", series, "--out", os.path.join(work, "scores"))
+    output = run(EVAL, "detect", "--in", series, "--out", os.path.join(work, "scores"))
     figures = {"detect_us_per_point": number_before(output, "us")}
     cases, out = os.path.join(work, "cases.json"), os.path.join(work, "cases.csv")
     made = sample_cases(cases)
@@ -179,7 +183,7 @@ def made_up(work):
 KEYS = ("nab.standard nab.low_fp nab.low_fn ms_cloud.standard m4_hourly.owa m4_hourly.msis m4_hourly.acd workloads.owa "
         "workloads.msis workloads.coverage canary.score canary.tail_recall canary.aa_false_alarms "
         "capacity.max_rps_median_error capacity.within_10 capacity.over_by_5 capacity.p99_90 kayenta.classifications "
-        "judge.sequential forecast_us_per_point forecast_ms detect_us_per_point").split()
+        "judge.sequential forecast_us_per_point forecast_ms forecast_kib detect_us_per_point").split()
 
 
 def main():
@@ -192,7 +196,7 @@ def main():
     figures, failures = dict.fromkeys(KEYS), []
     with tempfile.TemporaryDirectory(prefix="gnomon-models-") as work:
         parts = [anomalies, canaries, rules, forecasts, capacity] if recorded else [lambda _, folder: made_up(folder)]
-        for part in [*parts, lambda _, __: sequential(arguments.days)]:
+        for part in [*parts, lambda _, __: sequential(arguments.days), lambda _, __: forecast_costs()]:
             try:
                 figures.update(part(data, work))
             except (Failed, OSError, KeyError, ValueError, TypeError) as error:
