@@ -123,11 +123,17 @@ bool FieldReader::read_field(const YAML::Node& value, google::protobuf::Message&
 
 bool FieldReader::read_list(const YAML::Node& value, google::protobuf::Message& message, const FieldDescriptor& field,
                             const std::string& path) {
-  if (!value.IsSequence()) return fail(value, path, "must be a list, as [\"simulated_peak_load_10x\"]");
+  const std::string example =
+      field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE ? "[{field: value}]" : "[\"simulated_peak_load_10x\"]";
+  if (!value.IsSequence()) return fail(value, path, "must be a list, as " + example);
   int index = 0;
   for (const YAML::Node& item : value) {
     const std::string item_path = fmt::format("{}[{}]", path, index++);
     lines_[item_path] = line_of(item);
+    if (field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
+      if (!read_message(item, *message.GetReflection()->AddMessage(&message, &field), item_path)) return false;
+      continue;
+    }
     std::string text;
     if (!read_string(item, text, item_path)) return false;
     message.GetReflection()->AddString(&message, &field, std::move(text));

@@ -80,6 +80,7 @@ absl::StatusOr<Service> validate(const v1::ServiceDescriptor& message) {
           "shadow.replay_writes: \"\": must be a class of endpoint, as \"POST /orders\", or \"*\" for all");
     service.replay_writes.push_back(endpoint);
   }
+  ASSIGN_OR_RETURN(service.egress, validate_egress(message.shadow()));
   return service;
 }
 

@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/units.h"
+#include "document/egress.h"
 #include "gnomon/v1/document.pb.h"
 
 namespace gnomon::document {
@@ -31,6 +32,7 @@ struct Service {
   std::string sample_by{kSampleBy[0]};     // one of kSampleBy, or kSampleByHeader and a name
   std::vector<std::string> replay_writes;  // classes of endpoint, or "*"
   std::string protocol;                    // one of kProtocols; empty: not said
+  std::vector<EgressRule> egress;          // what the shadow may reach
 };
 
 absl::StatusOr<Service> validate(const v1::ServiceDescriptor& message);
