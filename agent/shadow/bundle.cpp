@@ -10,12 +10,14 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int kCpuPeriod = 100'000;   // µs
-constexpr int kLeastCpuQuota = 1000;  // µs, the kernel's
+constexpr int kCpuPeriod = 100'000;      // µs
+constexpr int kLeastCpuQuota = 1000;     // µs, the kernel's
 constexpr int kOutOfMemoryScore = 1000;  // when the node runs out of memory, the shadow goes first
 
-json process_json(const Launch& launch) {
-  json args = {kInitInside, std::to_string(kLeaseFd), launch.executable};
+json process_json(const Launch& launch, const std::vector<int>& inherited) {
+  std::string descriptors = std::to_string(kLeaseFd);
+  for (const int number : inherited) descriptors += "," + std::to_string(number);
+  json args = {kInitInside, descriptors, launch.executable};
   for (const std::string& argument : launch.argv) args.push_back(argument);
   json limits = json::array();
   for (const ResourceLimit& limit : launch.limits)
@@ -87,7 +89,7 @@ std::string oci_config(const Launch& launch, const Bundle& bundle) {
                            {{"type", "uts"}},   {{"type", "cgroup"}}, {{"type", "network"}, {"path", bundle.netns}}};
   const json config = {
       {"ociVersion", "1.0.2"},
-      {"process", process_json(launch)},
+      {"process", process_json(launch, bundle.inherited)},
       {"root", {{"path", bundle.root}, {"readonly", false}}},
       {"hostname", bundle.hostname},
       {"mounts", mounts_json(bundle)},

@@ -23,7 +23,8 @@ struct Bundle {
   std::string cgroup;  // path, the same in all hierarchies
   MilliCpu cpu;
   Bytes memory;
-  int processes = 0;  // and threads, at most
+  int processes = 0;           // and threads, at most
+  std::vector<int> inherited;  // numbers of the descriptors that come after the lease
 };
 
 // config.json, for OCI runtime specification 1.0.2.

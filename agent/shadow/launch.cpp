@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <map>
+#include <optional>
 #include <set>
 #include <sstream>
 
@@ -129,19 +131,6 @@ std::string below_root(const std::string& path, const std::string& root) {
   return path.rfind(root + "/", 0) == 0 ? path.substr(root.size()) : path;
 }
 
-std::vector<std::string> executable_mappings(const std::string& maps, const std::string& root) {
-  std::set<std::string> files;
-  std::istringstream lines(maps);
-  for (std::string line; std::getline(lines, line);) {
-    std::istringstream fields(line);
-    std::string range, mode;
-    if (!(fields >> range >> mode) || mode.size() < 3 || mode[2] != 'x') continue;
-    const std::size_t slash = line.find('/');
-    if (slash != std::string::npos) files.insert(below_root(line.substr(slash), root));
-  }
-  return {files.begin(), files.end()};
-}
-
 absl::Status read_identity(const std::string& status, Launch* launch) {
   std::istringstream uids(field_of(status, "Uid")), gids(field_of(status, "Gid")), groups(field_of(status, "Groups"));
   unsigned real = 0;
@@ -153,7 +142,43 @@ absl::Status read_identity(const std::string& status, Launch* launch) {
   return absl::OkStatus();
 }
 
+// The path without the kernel's mark of a file that is not there any more; nothing if it has none.
+std::optional<std::string> path_of_gone(const std::string& path) {
+  static const std::string kMark = " (deleted)";
+  if (!path.ends_with(kMark)) return std::nullopt;
+  return path.substr(0, path.size() - kMark.size());
+}
+
+// Memory that the kernel gives a name like a file's.
+bool is_nameless(const std::string& path) {
+  return path.rfind("/memfd:", 0) == 0 || path.rfind("/SYSV", 0) == 0 || path.rfind("/dev/", 0) == 0 ||
+         path.rfind("/[aio]", 0) == 0 || path.rfind("/anon_hugepage", 0) == 0;
+}
+
 }  // namespace
+
+void executable_mappings(const std::string& maps, const std::string& directory, const std::string& root,
+                         Launch* launch) {
+  std::set<std::string> files;
+  std::map<std::string, std::string> gone;  // path → its first mapping
+  std::istringstream lines(maps);
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream fields(line);
+    std::string range, mode;
+    if (!(fields >> range >> mode) || mode.size() < 3 || mode[2] != 'x') continue;
+    const std::size_t slash = line.find('/');
+    if (slash == std::string::npos) continue;
+    const std::string path = below_root(line.substr(slash), root);
+    const auto before = path_of_gone(path);
+    if (!before)
+      files.insert(path);
+    else if (!is_nameless(*before))
+      gone.emplace(*before, fmt::format("{}/map_files/{}", directory, range));
+  }
+  launch->mapped_files.assign(files.begin(), files.end());
+  for (auto& [path, source] : gone)
+    if (path != launch->executable) launch->gone_files.push_back({path, source});
+}
 
 std::vector<std::string> safe_capabilities(std::uint64_t mask) {
   std::vector<std::string> names;
@@ -212,15 +237,14 @@ absl::StatusOr<Launch> read_launch(const std::string& proc, pid_t pid) {
         fmt::format("process {}: its executable or directories cannot be read: run as root", pid));
   }
   const std::string who = fmt::format("process {} ({})", pid, field_of(status, "Name"));
-  if (exe->ends_with(" (deleted)")) {
-    return absl::FailedPreconditionError(
-        fmt::format("{}: its executable {} was replaced while it ran: restart the service first", who,
-                    exe->substr(0, exe->size() - 10)));
-  }
   if (cwd->ends_with(" (deleted)"))
     return absl::FailedPreconditionError(fmt::format("{}: its working directory was deleted", who));
   Launch launch;
   launch.executable = below_root(*exe, *root);
+  if (const auto before = path_of_gone(launch.executable)) {
+    launch.executable = is_nameless(*before) ? kNamelessExecutable : *before;
+    launch.gone_files.push_back({launch.executable, directory + "/exe"});
+  }
   launch.directory = below_root(*cwd, *root);
   auto argv = recover_argv(read_file(directory + "/cmdline").value_or(""));
   if (!argv.ok()) return annotate(argv.status(), who);
@@ -232,7 +256,7 @@ absl::StatusOr<Launch> read_launch(const std::string& proc, pid_t pid) {
       read_limits(read_file(directory + "/limits").value_or(""), mask_of(own, "CapEff") >> CAP_SYS_RESOURCE & 1);
   launch.bounding_capabilities = safe_capabilities(mask_of(status, "CapBnd") & may_have);
   launch.capabilities = safe_capabilities(mask_of(status, "CapEff") & may_have);
-  launch.mapped_files = executable_mappings(read_file(directory + "/maps").value_or(""), *root);
+  executable_mappings(read_file(directory + "/maps").value_or(""), directory, *root, &launch);
   return launch;
 }
 

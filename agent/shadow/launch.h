@@ -16,6 +16,12 @@ struct ResourceLimit {
   std::uint64_t soft = 0, hard = 0;
 };
 
+// A file that the process runs and that its path does not lead to any more: removed, replaced, or never there (memfd).
+struct GoneFile {
+  std::string path;    // where the shadow finds it
+  std::string source;  // below /proc
+};
+
 struct Launch {
   std::string executable;         // paths are as the process itself sees them, below its own root
   std::vector<std::string> argv;  // argv[0] included
@@ -29,16 +35,24 @@ struct Launch {
   std::vector<std::string> capabilities;           // effective, of those that cannot reach beyond a shadow: "CAP_CHOWN"
   std::vector<std::string> bounding_capabilities;  // the same for the bounding set
   std::vector<std::string> mapped_files;           // executable mappings: the program and its libraries
+  std::vector<GoneFile> gone_files;
 };
 
-// Errors: the process has gone, its executable was deleted or replaced, or it has overwritten its command line by a
-// text that the arguments cannot be recovered from.
+// Errors: the process has gone, its working directory was deleted, or it has overwritten its command line by a text
+// that the arguments cannot be recovered from.
 absl::StatusOr<Launch> read_launch(const std::string& proc, pid_t pid);
+
+inline constexpr char kNamelessExecutable[] = "/.gnomon-executable";  // where a program that had no path is
 
 // The arguments in /proc/PID/cmdline. A process that overwrote them leaves one text; that of a daemon which
 // puts its original command after a title ("nginx: master process /usr/sbin/nginx -c a.conf -g daemon off;") is taken
 // apart: tokens end at spaces, and the values of the options that nginx knows reach to the next of these options.
 absl::StatusOr<std::vector<std::string>> recover_argv(const std::string& cmdline);
+
+// What of /proc/PID/maps is executable: into mapped_files and gone_files. `directory` is
+// /proc/PID, `root` the prefix of its paths.
+void executable_mappings(const std::string& maps, const std::string& directory, const std::string& root,
+                         Launch* launch);
 
 // Capabilities of the bit mask that are safe inside of a shadow.
 std::vector<std::string> safe_capabilities(std::uint64_t mask);

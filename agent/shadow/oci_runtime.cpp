@@ -23,6 +23,7 @@ namespace gnomon::shadow {
 namespace {
 
 constexpr int kPatienceMs = 20'000;
+constexpr int kAside = 100;  // above any that a container is given
 
 struct SpawnActions {
   posix_spawn_file_actions_t actions;
@@ -79,21 +80,37 @@ absl::StatusOr<std::string> find_runc() {
 
 absl::StatusOr<pid_t> run_container(const Start& start) {
   const std::string pid_file = start.bundle + "/pid";
-  std::vector<std::string> words = {start.runc, "--root",     start.bundle + "/runc", "run",    "--detach",
-                                    "--bundle", start.bundle, "--pid-file",           pid_file, "--preserve-fds",
-                                    "1",        start.id};
+  std::vector<std::string> words = {start.runc,
+                                    "--root",
+                                    start.bundle + "/runc",
+                                    "run",
+                                    "--detach",
+                                    "--bundle",
+                                    start.bundle,
+                                    "--pid-file",
+                                    pid_file,
+                                    "--preserve-fds",
+                                    std::to_string(1 + start.handed.size()),
+                                    start.id};
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   std::string path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
   char* environment[] = {path.data(), nullptr};  // nothing of ours: LISTEN_FDS would be taken for a promise
 
+  // Aside first: one's number may be where another shall be.
+  std::vector<UniqueFd> handed;
+  handed.emplace_back(::fcntl(start.lease, F_DUPFD_CLOEXEC, kAside));
+  for (const int fd : start.handed) handed.emplace_back(::fcntl(fd, F_DUPFD_CLOEXEC, kAside));
+  for (const UniqueFd& fd : handed)
+    if (!fd.valid()) return errno_status("descriptors for the shadow");
   SpawnActions spawn;
   isolate(&spawn);
   posix_spawn_file_actions_addopen(&spawn.actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_adddup2(&spawn.actions, start.output, STDOUT_FILENO);
   posix_spawn_file_actions_adddup2(&spawn.actions, start.output, STDERR_FILENO);
-  posix_spawn_file_actions_adddup2(&spawn.actions, start.lease, kLeaseFd);  // last: it may be where the output was
+  for (std::size_t i = 0; i < handed.size(); ++i)  // last: they may be where the output was
+    posix_spawn_file_actions_adddup2(&spawn.actions, handed[i].get(), kLeaseFd + static_cast<int>(i));
   pid_t runc = 0;
   if (const int error =
           ::posix_spawn(&runc, start.runc.c_str(), &spawn.actions, &spawn.attributes, argv.data(), environment);

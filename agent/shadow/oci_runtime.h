@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 
@@ -16,8 +17,9 @@ struct Start {
   std::string runc;
   std::string bundle;  // directory with config.json; runc's own state goes there too
   std::string id;
-  int output = -1;  // standard output and error of the container (and of runc)
-  int lease = -1;   // becomes kLeaseFd of its first process
+  int output = -1;          // standard output and error of the container (and of runc)
+  int lease = -1;           // becomes kLeaseFd of its first process
+  std::vector<int> handed;  // become those after it
 };
 
 // Creates and starts the container, in the caller's mount namespace. Returns the pid of its first process, seen from

@@ -20,6 +20,7 @@
 #include "agent/discovery/sockets.h"
 #include "agent/shadow/bundle.h"
 #include "agent/shadow/cgroups.h"
+#include "agent/shadow/inherited.h"
 #include "agent/shadow/launch.h"
 #include "agent/shadow/limits.h"
 #include "agent/shadow/namespaces.h"
@@ -100,7 +101,7 @@ class ProcessShadow final : public Shadow {
     if (!now || now->start_ticks != spec_.instance.start_ticks)
       return absl::NotFoundError(fmt::format("process {} has ended or been replaced", spec_.instance.pid));
     const std::string directory = fmt::format("{}/{}", kProc, spec_.instance.pid);
-    ASSIGN_OR_RETURN(const Launch launch, read_launch(kProc, spec_.instance.pid));
+    ASSIGN_OR_RETURN(Launch launch, read_launch(kProc, spec_.instance.pid));
     const RootPlan plan = plan_root(launch, discovery::read_file(directory + "/mountinfo").value_or(""));
     const Bytes writable = std::max(kLeastWritable, Bytes{spec_.memory.value / 2});
     ASSIGN_OR_RETURN(RootFilesystem root,
@@ -115,6 +116,10 @@ class ProcessShadow final : public Shadow {
     ASSIGN_OR_RETURN(const int processes, process_limit(kProc, spec_.instance.pid));
     ASSIGN_OR_RETURN(const std::string hostname, hostname_of(spec_.instance.pid));
 
+    ASSIGN_OR_RETURN(const Inherited inherited,
+                     recreate_inherited(kProc, spec_.instance, launch.argv, network_.shadow.get()));
+    launch.environment.insert(launch.environment.end(), inherited.environment.begin(), inherited.environment.end());
+
     const Bundle bundle{.root = root_->root(),
                         .binds = root_->binds(),
                         .masked = plan.masked,
@@ -124,11 +129,14 @@ class ProcessShadow final : public Shadow {
                         .cgroup = cgroup_path(state_->name(), spec_.id),
                         .cpu = spec_.cpu,
                         .memory = spec_.memory,
-                        .processes = processes};
+                        .processes = processes,
+                        .inherited = inherited.numbers};
     std::ofstream config(root_->scratch() + "/config.json");
     if (!(config << oci_config(launch, bundle) << std::flush))
       return errno_status("writing the shadow's configuration");
-    return run({home.runc, root_->scratch(), spec_.id, output_->write_end(), lease_end.get()});
+    Start start{home.runc, root_->scratch(), spec_.id, output_->write_end(), lease_end.get(), {}};
+    for (const UniqueFd& descriptor : inherited.descriptors) start.handed.push_back(descriptor.get());
+    return run(start);
   }
 
   pid_t pid() const override { return pid_; }

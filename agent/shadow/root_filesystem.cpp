@@ -108,6 +108,7 @@ absl::StatusOr<RootFilesystem> RootFilesystem::build(pid_t pid, const RootPlan& 
     for (std::size_t i = 0; i < fresh.carried.size(); ++i) carried.push_back(std::move(copies[next++]));
     if (!absent(original)) RETURN_IF_ERROR(root.add_fresh(fresh, original, carried));
   }
+  for (const GoneFile& gone : plan.gone) RETURN_IF_ERROR(root.put_back(gone));
   std::stable_sort(root.binds_.begin(), root.binds_.end(),
                    [](const Bind& a, const Bind& b) { return a.destination < b.destination; });
   return root;
@@ -216,6 +217,23 @@ absl::Status RootFilesystem::add_fresh(const FreshDirectory& fresh, const MountC
     }
     RETURN_IF_ERROR(carry(fresh.carried[i], carried[i], below, place));
   }
+  return absl::OkStatus();
+}
+
+absl::Status RootFilesystem::put_back(const GoneFile& gone) {
+  const UniqueFd source(::open(gone.source.c_str(), O_RDONLY | O_CLOEXEC));
+  struct stat status {};
+  if (!source.valid() || ::fstat(source.get(), &status) != 0)
+    return errno_status(fmt::format("{}, which was removed or replaced while it ran", gone.path));
+  if (static_cast<std::uint64_t>(status.st_size) > writable_.value / 2) {
+    return absl::ResourceExhaustedError(fmt::format(
+        "{} was removed or replaced while it ran, and what it was ({}) has to fit into half of what its "
+        "shadow may write ({}): raise the shadow's memory or restart the service",
+        gone.path, format_bytes(Bytes{static_cast<std::uint64_t>(status.st_size)}), format_bytes(writable_)));
+  }
+  ASSIGN_OR_RETURN(const std::string directory, new_directory("gone"));
+  RETURN_IF_ERROR(copy_file(source, directory + "/file", status));
+  binds_.push_back({directory + "/file", gone.path, true});
   return absl::OkStatus();
 }
 

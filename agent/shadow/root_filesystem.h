@@ -43,6 +43,7 @@ class RootFilesystem {
   absl::Status add_volume(const Volume& volume, const MountCopy& copy);
   absl::Status add_fresh(const FreshDirectory& fresh, const MountCopy& original, const std::vector<MountCopy>& carried);
   absl::Status add_file(const std::string& path, const MountCopy& copy, const struct ::stat& status);
+  absl::Status put_back(const GoneFile& gone);
   absl::Status carry(const std::string& path, const MountCopy& copy, const std::string& below,
                      const std::string& place);
 

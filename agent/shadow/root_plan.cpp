@@ -129,7 +129,7 @@ bool is_within(const std::string& path, const std::string& directory) {
 }
 
 RootPlan plan_root(const Launch& launch, const std::string& mountinfo) {
-  RootPlan plan;
+  RootPlan plan{.gone = launch.gone_files};
   const std::set<std::string> needed = needed_paths(launch);
   for (const FreshRule& rule : kFresh) plan.fresh.push_back(fresh_directory(rule, launch, needed));
   for (const char* masked : kMasked) {

@@ -27,6 +27,7 @@ struct RootPlan {
   std::vector<FreshDirectory> fresh;
   std::vector<Volume> volumes;      // parents before what is mounted in them
   std::vector<std::string> masked;  // secrets, and other services' data
+  std::vector<GoneFile> gone;       // put back
 };
 
 // `mountinfo` is /proc/PID/mountinfo: its paths are relative to the process's root.

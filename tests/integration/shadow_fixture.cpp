@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iostream>
 
 #include "agent/shadow/namespaces.h"
 #include "agent/shadow/oci_runtime.h"
@@ -162,6 +163,11 @@ void EvalShadow::SetUp() {
   auto runtime = Runtime::create(state_.path(), kTestBudget);
   ASSERT_TRUE(runtime.ok()) << runtime.status();
   runtime_ = std::move(*runtime);
+}
+
+void EvalShadow::TearDown() {
+  if (!HasFailure() || !shadow_) return;
+  for (const std::string& line : shadow_->log_tail()) std::cerr << "shadow: " << line << "\n";
 }
 
 void EvalShadow::start_service(const std::vector<std::string>& argv, const std::string& directory,

@@ -72,6 +72,7 @@ inline constexpr Nanos kReadyTimeout = std::chrono::seconds(20);
 class EvalShadow : public ::testing::Test {
  protected:
   void SetUp() override;
+  void TearDown() override;  // of a failed test it shows what the shadow wrote
   // `preamble` is Python that runs before the server: what expressions may use.
   explicit EvalShadow(const std::string& preamble = "") : preamble_(preamble) {}
 

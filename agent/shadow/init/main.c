@@ -1,6 +1,9 @@
 // The first process of a shadow: starts the service, reaps what it leaves, and ends everything when its agent is gone.
 //
-//   gnomon-shadow-init LEASE_FD EXECUTABLE ARGV0 [ARG…]
+//   gnomon-shadow-init LEASE_FD[,NUMBER…] EXECUTABLE ARGV0 [ARG…]
+//
+// The descriptors after LEASE_FD, in their order, become those NUMBERs of the service: what it inherits. Where
+// LISTEN_FDS is set they are promised to it (sd_listen_fds(3)).
 //
 // LEASE_FD is the read end of a pipe that the agent holds the other end of and never writes to: its end of file is the
 // agent's death. When the first process of a pid namespace exits, the kernel kills all others in it.
@@ -19,12 +22,48 @@
 
 enum { EXIT_LEASE = 125, EXIT_CANNOT_START = 126 };
 
-static pid_t start(char* executable, char** argv, const sigset_t* original) {
+enum { MOST_HANDED = 128 };
+
+struct handed {
+  int first;  // descriptor; the others follow it
+  int count;
+  int numbers[MOST_HANDED];
+};
+
+static int parse_handed(const char* text, int* lease, struct handed* handed) {
+  char* end;
+  *lease = (int)strtol(text, &end, 10);
+  handed->first = *lease + 1;
+  for (handed->count = 0; *end == ',' && handed->count < MOST_HANDED; ++handed->count)
+    handed->numbers[handed->count] = (int)strtol(end + 1, &end, 10);
+  return *end == 0 ? 0 : -1;
+}
+
+// In the service's process: the lease and the handed descriptors are closed on exec, and may lie where others shall be.
+static int put_in_place(const struct handed* handed) {
+  int aside[MOST_HANDED], free_from = handed->first + handed->count;
+  for (int i = 0; i < handed->count; ++i)
+    if (handed->numbers[i] >= free_from) free_from = handed->numbers[i] + 1;
+  for (int i = 0; i < handed->count; ++i)
+    if ((aside[i] = fcntl(handed->first + i, F_DUPFD_CLOEXEC, free_from)) < 0) return -1;
+  for (int i = 0; i < handed->count; ++i)
+    if (dup2(aside[i], handed->numbers[i]) < 0) return -1;
+  char pid[16];
+  snprintf(pid, sizeof pid, "%d", (int)getpid());
+  return getenv("LISTEN_FDS") ? setenv("LISTEN_PID", pid, 1) : 0;
+}
+
+static pid_t start(char** arguments, const struct handed* handed, const sigset_t* original) {
+  char* const executable = arguments[0];
   const pid_t child = fork();
   if (child != 0) return child;
+  if (put_in_place(handed) != 0) {
+    perror("gnomon-shadow-init: inherited descriptors");
+    _exit(EXIT_CANNOT_START);
+  }
   sigprocmask(SIG_SETMASK, original, NULL);
   setsid();
-  execv(executable, argv);
+  execv(executable, arguments + 1);
   fprintf(stderr, "gnomon-shadow-init: cannot start %s: %s\n", executable, strerror(errno));
   _exit(EXIT_CANNOT_START);
 }
@@ -48,14 +87,16 @@ static int reap(pid_t service, int* status) {
 
 int main(int argc, char** argv) {
   if (argc < 4) {
-    fprintf(stderr, "usage: gnomon-shadow-init LEASE_FD EXECUTABLE ARGV0 [ARG...]\n");
+    fprintf(stderr, "usage: gnomon-shadow-init LEASE_FD[,NUMBER...] EXECUTABLE ARGV0 [ARG...]\n");
     return EXIT_CANNOT_START;
   }
-  const int lease = atoi(argv[1]);
-  if (fcntl(lease, F_SETFD, FD_CLOEXEC) != 0) {
-    fprintf(stderr, "gnomon-shadow-init: descriptor %d is not open: no lease\n", lease);
+  int lease;
+  static struct handed handed;
+  if (parse_handed(argv[1], &lease, &handed) != 0 || fcntl(lease, F_SETFD, FD_CLOEXEC) != 0) {
+    fprintf(stderr, "gnomon-shadow-init: descriptors %s: no lease\n", argv[1]);
     return EXIT_LEASE;
   }
+  for (int i = 0; i < handed.count; ++i) fcntl(handed.first + i, F_SETFD, FD_CLOEXEC);
   prctl(PR_SET_DUMPABLE, 0);  // the service shall not reach the lease through /proc or ptrace
 
   sigset_t handled, original;
@@ -66,7 +107,8 @@ int main(int argc, char** argv) {
   sigaddset(&handled, SIGHUP);
   sigprocmask(SIG_BLOCK, &handled, &original);
   const int signals = signalfd(-1, &handled, SFD_CLOEXEC | SFD_NONBLOCK);
-  const pid_t service = start(argv[2], argv + 3, &original);
+  const pid_t service = start(argv + 2, &handed, &original);
+  for (int i = 0; i < handed.count; ++i) close(handed.first + i);  // who listens is the service alone
   if (signals < 0 || service < 0) {
     perror("gnomon-shadow-init");
     return EXIT_CANNOT_START;
