@@ -30,6 +30,7 @@ IO_LIBRARIES = re.compile(r"^(bpf/(bpf|libbpf|btf)\.h|boost/asio|grpc|sqlite3\.h
 # Where generated code may be seen: conversion happens there and typed values go on.
 SKELETON = re.compile(r"^bpf/.*\.skel\.h$")
 SKELETON_EDGES = ("agent/probe/", "agent/noise/packets.",  # owner of the programs that touch packets, apart from those that watch
+                  "agent/egress/guard.",  # owner of those that refuse: they outlive the agent, as the others must not
                   "tests/bench/")  # a bench has programs of its own to compare with
 PROTOBUF = re.compile(r"^(gnomon/v1/.*\.pb\.h|google/protobuf/|grpc)")
 PROTOBUF_EDGES = ("telemetry/wire", "document/", "agent/link/", "agent/main.", "agent/app.", "coordinator/api/",
@@ -66,7 +67,7 @@ def include_violation(path, include):
     """Why `path` may not include `include`; None if it may."""
     top = path.split("/")[0]
     if SKELETON.match(include) and not path.startswith(SKELETON_EDGES):
-        return "only the owners of programs (agent/probe, agent/noise/packets) and tests/bench include a skeleton"
+        return "only the owners of programs (agent/probe, agent/noise/packets, agent/egress/guard) and tests/bench include a skeleton"
     if top == "tests":
         return None
     if top == "bpf":
