@@ -97,18 +97,30 @@ absl::StatusOr<UniqueFd> new_network_namespace() {
   return result;
 }
 
-absl::StatusOr<std::vector<MountCopy>> copy_mounts(pid_t pid, const std::vector<std::string>& paths) {
+absl::StatusOr<MountView> view_of_process(pid_t pid) {
   const std::string process = fmt::format("/proc/{}", pid);
-  const UniqueFd space(::open((process + "/ns/mnt").c_str(), O_RDONLY | O_CLOEXEC));
-  const UniqueFd root(::open((process + "/root").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!space.valid() || !root.valid()) return errno_status(fmt::format("the mount namespace of process {}", pid));
+  MountView view{UniqueFd(::open((process + "/ns/mnt").c_str(), O_RDONLY | O_CLOEXEC)),
+                 UniqueFd(::open((process + "/root").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC))};
+  if (!view.space.valid() || !view.root.valid())
+    return errno_status(fmt::format("the mount namespace of process {}", pid));
+  return view;
+}
+
+absl::StatusOr<MountView> view_below(const std::string& directory) {
+  MountView view{UniqueFd(::open("/proc/thread-self/ns/mnt", O_RDONLY | O_CLOEXEC)),
+                 UniqueFd(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC))};
+  if (!view.space.valid() || !view.root.valid()) return errno_status(directory);
+  return view;
+}
+
+absl::StatusOr<std::vector<MountCopy>> copy_mounts(const MountView& view, const std::vector<std::string>& paths) {
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return errno_status("socketpair");
   const UniqueFd ours(ends[0]);
   UniqueFd theirs(ends[1]);
   const pid_t child = ::fork();
   if (child < 0) return errno_status("fork");
-  if (child == 0) copy_in_child(theirs.get(), space.get(), root.get(), paths);
+  if (child == 0) copy_in_child(theirs.get(), view.space.get(), view.root.get(), paths);
   theirs.reset();
   std::vector<MountCopy> copies(paths.size());
   std::size_t received = 0;
@@ -118,7 +130,7 @@ absl::StatusOr<std::vector<MountCopy>> copy_mounts(pid_t pid, const std::vector<
   }
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0 || received != copies.size()) {
     return errno_status(copies.empty() || copies[0].error == 0 ? EIO : copies[0].error,
-                        fmt::format("entering the mount namespace of process {} (needs CAP_SYS_ADMIN)", pid));
+                        "entering a mount namespace (needs CAP_SYS_ADMIN)");
   }
   return copies;
 }

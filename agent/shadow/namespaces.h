@@ -24,9 +24,17 @@ struct MountCopy {
   int error = 0;
 };
 
-// Copies the mounts that these absolute paths lead to as the process sees them: in its mount namespace and below its
-// root, so that no symbolic link of its file system can lead out of it. One result per path; below a path nothing else
-// is copied. Needs CAP_SYS_ADMIN and Linux 5.2.
-absl::StatusOr<std::vector<MountCopy>> copy_mounts(pid_t pid, const std::vector<std::string>& paths);
+// A file system tree as it is seen from somewhere: a mount namespace, and a root in it.
+struct MountView {
+  UniqueFd space, root;
+};
+
+absl::StatusOr<MountView> view_of_process(pid_t pid);
+// What is below a directory of the caller's mount namespace.
+absl::StatusOr<MountView> view_below(const std::string& directory);
+
+// Copies the mounts that these absolute paths lead to in the view: no symbolic link in it can lead out of it. One
+// result per path; below a path nothing else is copied. Needs CAP_SYS_ADMIN and Linux 5.2.
+absl::StatusOr<std::vector<MountCopy>> copy_mounts(const MountView& view, const std::vector<std::string>& paths);
 
 }  // namespace gnomon::shadow

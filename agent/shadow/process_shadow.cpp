@@ -20,6 +20,7 @@
 #include "agent/discovery/sockets.h"
 #include "agent/shadow/bundle.h"
 #include "agent/shadow/cgroups.h"
+#include "agent/shadow/given_bundle.h"
 #include "agent/shadow/inherited.h"
 #include "agent/shadow/launch.h"
 #include "agent/shadow/limits.h"
@@ -100,12 +101,13 @@ class ProcessShadow final : public Shadow {
     const auto now = discovery::read_process(kProc, spec_.instance.pid);
     if (!now || now->start_ticks != spec_.instance.start_ticks)
       return absl::NotFoundError(fmt::format("process {} has ended or been replaced", spec_.instance.pid));
-    const std::string directory = fmt::format("{}/{}", kProc, spec_.instance.pid);
-    ASSIGN_OR_RETURN(Launch launch, read_launch(kProc, spec_.instance.pid));
-    const RootPlan plan = plan_root(launch, discovery::read_file(directory + "/mountinfo").value_or(""));
+    ASSIGN_OR_RETURN(GivenBundle given, what_to_start());
+    Launch& launch = given.launch;
+    ASSIGN_OR_RETURN(const MountView view,
+                     given.root.empty() ? view_of_process(spec_.instance.pid) : view_below(given.root));
     const Bytes writable = std::max(kLeastWritable, Bytes{spec_.memory.value / 2});
     ASSIGN_OR_RETURN(RootFilesystem root,
-                     RootFilesystem::build(spec_.instance.pid, plan, state_->path() + "/" + spec_.id, writable));
+                     RootFilesystem::build(view, given.plan, state_->path() + "/" + spec_.id, writable));
     root_.emplace(std::move(root));
     ASSIGN_OR_RETURN(network_, make_network(spec_.instance));
     ASSIGN_OR_RETURN(output_, OutputTail::open(launch.uid, launch.gid));
@@ -114,18 +116,16 @@ class ProcessShadow final : public Shadow {
     const UniqueFd lease_end(lease[0]);
     lease_.reset(lease[1]);
     ASSIGN_OR_RETURN(const int processes, process_limit(kProc, spec_.instance.pid));
-    ASSIGN_OR_RETURN(const std::string hostname, hostname_of(spec_.instance.pid));
-
     ASSIGN_OR_RETURN(const Inherited inherited,
                      recreate_inherited(kProc, spec_.instance, launch.argv, network_.shadow.get()));
     launch.environment.insert(launch.environment.end(), inherited.environment.begin(), inherited.environment.end());
 
     const Bundle bundle{.root = root_->root(),
                         .binds = root_->binds(),
-                        .masked = plan.masked,
+                        .masked = given.plan.masked,
                         .init = home.init,
                         .netns = fmt::format("{}/{}/fd/{}", kProc, ::getpid(), network_.shadow.get()),
-                        .hostname = hostname,
+                        .hostname = given.hostname,
                         .cgroup = cgroup_path(state_->name(), spec_.id),
                         .cpu = spec_.cpu,
                         .memory = spec_.memory,
@@ -184,6 +184,22 @@ class ProcessShadow final : public Shadow {
   }
 
  private:
+  // A copy of the process, or what its descriptor gives in its place.
+  absl::StatusOr<GivenBundle> what_to_start() const {
+    GivenBundle given;
+    if (!spec_.bundle.empty()) {
+      ASSIGN_OR_RETURN(given, read_bundle(spec_.bundle));
+    } else {
+      ASSIGN_OR_RETURN(given.launch, read_launch(kProc, spec_.instance.pid));
+      const std::string mountinfo = fmt::format("{}/{}/mountinfo", kProc, spec_.instance.pid);
+      given.plan = plan_root(given.launch, discovery::read_file(mountinfo).value_or(""));
+    }
+    if (given.hostname.empty()) {
+      ASSIGN_OR_RETURN(given.hostname, hostname_of(spec_.instance.pid));
+    }
+    return given;
+  }
+
   absl::Status run(const Start& start) {
     const auto started = run_container(start);
     output_->close_write_end();

@@ -84,29 +84,34 @@ RootFilesystem::~RootFilesystem() {
   ::rmdir(base_.c_str());
 }
 
-absl::StatusOr<RootFilesystem> RootFilesystem::build(pid_t pid, const RootPlan& plan, const std::string& base,
-                                                     Bytes writable) {
+absl::StatusOr<RootFilesystem> RootFilesystem::build(const MountView& view, const RootPlan& plan,
+                                                     const std::string& base, Bytes writable) {
   RootFilesystem root(base, writable);
   RETURN_IF_ERROR(root.mount_scratch());
 
   std::vector<std::string> paths{"/"};
-  for (const Volume& volume : plan.volumes) paths.push_back(volume.path);
+  for (const Volume& volume : plan.volumes)
+    if (volume.source.empty()) paths.push_back(volume.path);
   for (const FreshDirectory& fresh : plan.fresh) {
     paths.push_back(fresh.path);
     paths.insert(paths.end(), fresh.carried.begin(), fresh.carried.end());
   }
-  ASSIGN_OR_RETURN(std::vector<MountCopy> copies, copy_mounts(pid, paths));
-  if (copies[0].error != 0)
-    return errno_status(copies[0].error, fmt::format("copying the root mount of process {}", pid));
+  ASSIGN_OR_RETURN(std::vector<MountCopy> copies, copy_mounts(view, paths));
+  if (copies[0].error != 0) return errno_status(copies[0].error, "copying the root mount");
   RETURN_IF_ERROR(root.overlay(copies[0], false, root.root()).status());
 
   std::size_t next = 1;
-  for (const Volume& volume : plan.volumes) RETURN_IF_ERROR(root.add_volume(volume, copies[next++]));
+  for (const Volume& volume : plan.volumes)
+    if (volume.source.empty()) RETURN_IF_ERROR(root.add_volume(volume, copies[next++]));
+  RETURN_IF_ERROR(root.add_host_volumes(plan));
   for (const FreshDirectory& fresh : plan.fresh) {
     const MountCopy original = std::move(copies[next++]);
     std::vector<MountCopy> carried;
     for (std::size_t i = 0; i < fresh.carried.size(); ++i) carried.push_back(std::move(copies[next++]));
-    if (!absent(original)) RETURN_IF_ERROR(root.add_fresh(fresh, original, carried));
+    if (!absent(original))
+      RETURN_IF_ERROR(root.add_fresh(fresh, original, carried));
+    else if (fresh.made)
+      RETURN_IF_ERROR(root.add_empty(fresh.path));
   }
   for (const GoneFile& gone : plan.gone) RETURN_IF_ERROR(root.put_back(gone));
   std::stable_sort(root.binds_.begin(), root.binds_.end(),
@@ -158,6 +163,24 @@ absl::StatusOr<std::string> RootFilesystem::overlay(const MountCopy& copy, bool 
   return target;
 }
 
+absl::Status RootFilesystem::add_host_volumes(const RootPlan& plan) {
+  std::vector<Volume> volumes;
+  std::vector<std::string> sources;
+  for (const Volume& volume : plan.volumes) {
+    if (volume.source.empty()) continue;
+    volumes.push_back(volume);
+    sources.push_back(volume.source);
+  }
+  if (volumes.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const MountView host, view_below("/"));
+  ASSIGN_OR_RETURN(const std::vector<MountCopy> copies, copy_mounts(host, sources));
+  for (std::size_t i = 0; i < volumes.size(); ++i) {
+    if (copies[i].error != 0) return errno_status(copies[i].error, fmt::format("the mount's source {}", sources[i]));
+    RETURN_IF_ERROR(add_volume(volumes[i], copies[i]));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status RootFilesystem::add_volume(const Volume& volume, const MountCopy& copy) {
   if (absent(copy)) return absl::OkStatus();  // hidden by a mount above it
   if (copy.error != 0) return errno_status(copy.error, fmt::format("copying the mount at {}", volume.path));
@@ -191,6 +214,13 @@ absl::Status RootFilesystem::add_file(const std::string& path, const MountCopy& 
     RETURN_IF_ERROR(take_over(file, status));
   }
   binds_.push_back({file, path, false});
+  return absl::OkStatus();
+}
+
+absl::Status RootFilesystem::add_empty(const std::string& path) {
+  ASSIGN_OR_RETURN(const std::string place, new_directory("fresh"));
+  if (::chmod(place.c_str(), 01777) != 0) return errno_status(place);
+  binds_.push_back({place, path, false});
   return absl::OkStatus();
 }
 

@@ -24,8 +24,9 @@ struct Bind {
 // Everything is mounted below one directory, on one tmpfs; destroying it unmounts all of it.
 class RootFilesystem {
  public:
-  // `base` is made. `writable` bounds what the shadow can write in all.
-  static absl::StatusOr<RootFilesystem> build(pid_t pid, const RootPlan& plan, const std::string& base, Bytes writable);
+  // Of what `view` shows. `base` is made. `writable` bounds what the shadow can write in all.
+  static absl::StatusOr<RootFilesystem> build(const MountView& view, const RootPlan& plan, const std::string& base,
+                                              Bytes writable);
   RootFilesystem(RootFilesystem&&) noexcept;
   RootFilesystem& operator=(RootFilesystem&&) = delete;
   ~RootFilesystem();
@@ -40,7 +41,9 @@ class RootFilesystem {
   absl::StatusOr<std::string> new_directory(const std::string& kind);
   absl::StatusOr<std::string> attach(const MountCopy& copy);
   absl::StatusOr<std::string> overlay(const MountCopy& copy, bool read_only, const std::string& target);
+  absl::Status add_host_volumes(const RootPlan& plan);
   absl::Status add_volume(const Volume& volume, const MountCopy& copy);
+  absl::Status add_empty(const std::string& path);
   absl::Status add_fresh(const FreshDirectory& fresh, const MountCopy& original, const std::vector<MountCopy>& carried);
   absl::Status add_file(const std::string& path, const MountCopy& copy, const struct ::stat& status);
   absl::Status put_back(const GoneFile& gone);

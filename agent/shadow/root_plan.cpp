@@ -143,7 +143,8 @@ RootPlan plan_root(const Launch& launch, const std::string& mountinfo) {
                              (is_within(mount.path, "/dev") && !is_within(mount.path, "/dev/shm"));
     const bool masked = std::any_of(plan.masked.begin(), plan.masked.end(),
                                     [&](const std::string& path) { return is_within(mount.path, path); });
-    if (!kernel_path && !masked && is_carried(plan, mount.path)) plan.volumes.push_back({mount.path, mount.read_only});
+    if (!kernel_path && !masked && is_carried(plan, mount.path))
+      plan.volumes.push_back({.path = mount.path, .read_only = mount.read_only});
   }
   return plan;
 }

@@ -15,12 +15,14 @@ struct FreshDirectory {
   bool whole = false;                // the process works in the directory itself: all of it is there, in an overlay
   bool keeps_directories = false;    // its first two levels of directories are made again, empty, with their owners
   std::vector<std::string> carried;  // paths below it
+  bool made = false;                 // also where there is none
 };
 
 // Another file system mounted below the root.
 struct Volume {
   std::string path;
   bool read_only = false;
+  std::string source = {};  // where it comes from on the host; empty: it is the process's own at this path
 };
 
 struct RootPlan {

@@ -24,7 +24,8 @@ struct Spec {
   std::string id;  // the session's; [a-z0-9-]
   discovery::Instance instance;
   MilliCpu cpu;  // hard limit
-  Bytes memory;  // hard limit
+  Bytes memory;             // hard limit
+  std::string bundle = {};  // directory of an OCI bundle that is started in place of a copy; empty: none
 };
 
 // One running shadow. Destroying it stops the container and removes every trace.

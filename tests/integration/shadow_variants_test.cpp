@@ -76,6 +76,10 @@ class ShadowVariants : public EvalShadow {
   }
 };
 
+constexpr char kAttempt[] =
+    "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n"
+    "def unshare():\n    if libc.unshare(0x20000) != 0: raise OSError(ctypes.get_errno(), '')\n";
+
 constexpr char kPython[] = "/usr/bin/python3";
 
 TEST_F(ShadowVariants, PromisedSocketsAreThereUnderTheSameNumbers) {
@@ -178,6 +182,52 @@ TEST_F(ShadowVariants, APreforkServerIsStartedFromItsFirstProcess) {
   ASSERT_NO_FATAL_FAILURE(start_shadow());
   EXPECT_EQ(inside("open('/proc/%d/stat' % os.getppid()).read().split()[3]"), "1");  // a worker of the service
   EXPECT_EQ(inside("len([p for p in os.listdir('/proc') if p.isdigit()])"), "4");
+}
+
+// The next release in a bundle is started in the place of a copy, within the shadow's own walls.
+TEST_F(ShadowVariants, ABundleIsStartedInPlaceOfACopy) {
+  const TemporaryDirectory bundle;
+  const std::string root = bundle.path() + "/rootfs";
+  for (const char* directory : {"usr", "etc", "service", "proc"}) fs::create_directories(root + "/" + directory);
+  for (const char* link : {"bin", "lib", "lib64"})
+    fs::create_directory_symlink(std::string("usr/") + link, root + "/" + link);
+  bundle.file("rootfs/service/eval.py", std::string("release = 'the next one'\n") + kAttempt + kEvalServer);
+  bundle.file("data/value", "of a mount");
+  bundle.file("config.json", fmt::format(R"({{"ociVersion":"1.0.2","hostname":"next","process":{{
+      "user":{{"uid":65534,"gid":65534,"additionalGids":[7]}},"cwd":"/service","env":["PATH=/usr/bin","MODE=next"],
+      "args":["python3","/service/eval.py","0.0.0.0","{}"],"capabilities":{{"bounding":["CAP_SYS_ADMIN","CAP_CHOWN"],
+      "effective":["CAP_SYS_ADMIN","CAP_CHOWN"]}}}},"root":{{"path":"rootfs"}},
+      "mounts":[{{"destination":"/proc","type":"proc","source":"proc"}},{{"destination":"/scratch","type":"tmpfs"}},
+      {{"destination":"/usr","type":"bind","source":"/usr","options":["rbind","ro"]}},
+      {{"destination":"/data","type":"bind","source":"data","options":["bind"]}}],
+      "hooks":{{"prestart":[{{"path":"/bin/touch","args":["touch","{}/hooked"]}}]}},
+      "linux":{{"namespaces":[],"cgroupsPath":"/elsewhere"}}}})",
+                                         port_, bundle.path()));
+  auto shadow = runtime_->start(
+      {.id = "s1", .instance = instance_, .cpu = MilliCpu{250}, .memory = Bytes{128u << 20}, .bundle = bundle.path()});
+  ASSERT_TRUE(shadow.ok()) << shadow.status();
+  shadow_ = std::move(*shadow);
+  const auto ready = shadow_->wait_ready(kReadyTimeout);
+  ASSERT_TRUE(ready.ok()) << ready.status();
+  EXPECT_EQ(inside("release, os.getcwd(), os.environ['MODE'], socket.gethostname(), os.getuid(), os.getgroups()"),
+            "('the next one', '/service', 'next', 'next', 65534, [7])");
+  EXPECT_EQ(inside("open('/data/value').read(), os.path.exists('/etc/hostname')"), "('of a mount', False)");
+  EXPECT_EQ(inside("open('/scratch/x', 'w').write('xy')"), "2");
+  EXPECT_EQ(inside("attempt(unshare)"), "PermissionError 1");
+  EXPECT_THAT(inside("open('/proc/self/status').read()"), HasSubstr("CapBnd:\t0000000000000001"));
+  EXPECT_THAT(inside("open('/proc/self/status').read()"), HasSubstr("Seccomp:\t2"));
+  EXPECT_FALSE(fs::exists(bundle.path() + "/hooked"));
+  EXPECT_NE(discovery::namespace_of("/proc", shadow_->pid(), "net"), instance_.netns);
+}
+
+TEST_F(ShadowVariants, ABundleThatCannotBeStartedIsAnErrorThatNamesTheField) {
+  const TemporaryDirectory bundle;
+  bundle.file("config.json", R"({"root":{"path":"rootfs"},"process":{"args":[]}})");
+  const auto shadow = runtime_->start(
+      {.id = "s1", .instance = instance_, .cpu = MilliCpu{250}, .memory = Bytes{128u << 20}, .bundle = bundle.path()});
+  EXPECT_EQ(shadow.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(shadow.status().message()), HasSubstr("process.args: is required"));
+  EXPECT_THAT(std::string(shadow.status().message()), HasSubstr(bundle.path() + "/config.json"));
 }
 
 }  // namespace

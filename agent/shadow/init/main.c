@@ -63,7 +63,7 @@ static pid_t start(char** arguments, const struct handed* handed, const sigset_t
   }
   sigprocmask(SIG_SETMASK, original, NULL);
   setsid();
-  execv(executable, arguments + 1);
+  execvp(executable, arguments + 1);  // of a copy it is a path; of a given bundle it may be a name
   fprintf(stderr, "gnomon-shadow-init: cannot start %s: %s\n", executable, strerror(errno));
   _exit(EXIT_CANNOT_START);
 }
