@@ -24,9 +24,7 @@
 namespace gnomon::shadow {
 namespace {
 
-constexpr char kReplayLink[] = "replay0", kShadowLink[] = "shadow0";
-constexpr char kReplayV4[] = "169.254.77.1/30", kShadowV4[] = "169.254.77.2";
-constexpr char kReplayV6[] = "fd6e:676e:6f6d::1/64", kShadowV6[] = "fd6e:676e:6f6d::2";
+constexpr char kShadowV4[] = "169.254.77.2", kShadowV6[] = "fd6e:676e:6f6d::2";
 
 // What of a network namespace shapes how a server's connections behave.
 constexpr std::array kCopiedSettings = {"core/somaxconn",
@@ -166,9 +164,10 @@ absl::Status set_up_replay_side(int shadow_netns, const std::vector<std::string>
   RETURN_IF_ERROR(set_up_peer());
   write_settings({{"ipv4/ip_local_port_range", "1024 65535"}});  // the replayer opens connections from one address
   RETURN_IF_ERROR(netlink.set_up("lo"));
-  RETURN_IF_ERROR(netlink.add_address(kReplayLink, kReplayV4));
+  RETURN_IF_ERROR(netlink.add_address(kReplayLink, std::string(kReplayV4) + "/30"));
   RETURN_IF_ERROR(netlink.set_up(kReplayLink));
-  if (::access("/proc/sys/net/ipv6", F_OK) == 0) RETURN_IF_ERROR(netlink.add_address(kReplayLink, kReplayV6));
+  if (::access("/proc/sys/net/ipv6", F_OK) == 0)
+    RETURN_IF_ERROR(netlink.add_address(kReplayLink, std::string(kReplayV6) + "/64"));
   for (const std::string& address : own_addresses)
     RETURN_IF_ERROR(netlink.add_route(kReplayLink, host_prefix(address), is_v6(address) ? kShadowV6 : kShadowV4));
   return absl::OkStatus();
@@ -209,6 +208,8 @@ absl::StatusOr<Network> make_network(const discovery::Instance& instance) {
   };
   RETURN_IF_ERROR(run_inside(network.replay.get(), CLONE_NEWNET,
                              [&] { return set_up_replay_side(network.shadow.get(), own_addresses, set_up_peer); }));
+  network.own_addresses = std::move(own_addresses);
+  for (const char* address : {kShadowV4, kShadowV6}) network.own_addresses.emplace_back(address);
   return network;
 }
 

@@ -20,6 +20,7 @@
 #include "agent/discovery/sockets.h"
 #include "agent/shadow/bundle.h"
 #include "agent/shadow/cgroups.h"
+#include "agent/shadow/egress.h"
 #include "agent/shadow/given_bundle.h"
 #include "agent/shadow/inherited.h"
 #include "agent/shadow/launch.h"
@@ -110,6 +111,8 @@ class ProcessShadow final : public Shadow {
                      RootFilesystem::build(view, given.plan, state_->path() + "/" + spec_.id, writable));
     root_.emplace(std::move(root));
     ASSIGN_OR_RETURN(network_, make_network(spec_.instance));
+    ASSIGN_OR_RETURN(egress_,
+                     Egress::guard(network_, spec_.egress, kCgroupRoot, cgroup_path(state_->name(), spec_.id)));
     ASSIGN_OR_RETURN(output_, OutputTail::open(launch.uid, launch.gid));
     int lease[2];
     if (::pipe2(lease, O_CLOEXEC) != 0) return errno_status("pipe");
@@ -146,6 +149,7 @@ class ProcessShadow final : public Shadow {
   int replay_netns() const override { return network_.replay_netns(); }
   std::string address() const override { return network_.address; }
   std::uint16_t port() const override { return spec_.instance.listeners.front().port; }
+  std::vector<egress::Attempt> egress_attempts() const override { return egress_->attempts(); }
 
   absl::Status set_limits(MilliCpu cpu, Bytes memory) override {
     const Budget before = reservation_->taken();
@@ -208,6 +212,7 @@ class ProcessShadow final : public Shadow {
     pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
     if (!pidfd_.valid()) return with_output(errno_status("the shadow's first process"));
     const absl::Status recorded = state_->record_process(pid_);
+    if (const absl::Status inside = egress_->check_inside(pid_); !inside.ok() && alive()) return inside;
     // It may have ended already: that is for wait_ready() to tell.
     return absl::IsNotFound(recorded) ? absl::OkStatus() : recorded;
   }
@@ -243,7 +248,7 @@ class ProcessShadow final : public Shadow {
     const std::vector<std::string> lines = output_->lines();
     if (lines.empty()) text += "; it wrote nothing";
     for (std::size_t i = 0; i < lines.size(); ++i) text += (i == 0 ? "; its last lines: " : " | ") + lines[i];
-    return absl::Status(status.code(), text);
+    return absl::Status(status.code(), text + egress_->refused_text());
   }
 
   const std::shared_ptr<StateDirectory> state_;
@@ -252,6 +257,7 @@ class ProcessShadow final : public Shadow {
   // In the order in which they are needed; what comes last goes first.
   std::optional<RootFilesystem> root_;
   Network network_;
+  std::unique_ptr<Egress> egress_;
   std::unique_ptr<OutputTail> output_;
   UniqueFd lease_, pidfd_;
   pid_t pid_ = 0;

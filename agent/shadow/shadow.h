@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "agent/discovery/instance.h"
+#include "agent/egress/guard.h"
 #include "common/units.h"
 
 namespace gnomon::shadow {
@@ -23,9 +24,10 @@ struct Budget {  // of all shadows of the node together
 struct Spec {
   std::string id;  // the session's; [a-z0-9-]
   discovery::Instance instance;
-  MilliCpu cpu;  // hard limit
+  MilliCpu cpu;             // hard limit
   Bytes memory;             // hard limit
   std::string bundle = {};  // directory of an OCI bundle that is started in place of a copy; empty: none
+  std::vector<document::EgressRule> egress = {};  // what it may reach beyond its own network
 };
 
 // One running shadow. Destroying it stops the container and removes every trace.
@@ -41,6 +43,8 @@ class Shadow {
   virtual int replay_netns() const = 0;
   virtual std::string address() const = 0;
   virtual std::uint16_t port() const = 0;
+  // What it wanted to reach, most often first; beyond 64 destinations summed up.
+  virtual std::vector<egress::Attempt> egress_attempts() const = 0;
   // Changes its hard limits while it runs, all or nothing. kResourceExhausted: not free in the budget;
   // kFailedPrecondition: it uses more memory than that.
   virtual absl::Status set_limits(MilliCpu cpu, Bytes memory) = 0;
