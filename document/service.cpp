@@ -46,6 +46,17 @@ absl::Status read_sample_by(const std::string& text, Service& service) {
   return absl::OkStatus();
 }
 
+absl::Status read_cost(const std::string& text, Service& service) {
+  if (text.empty()) return absl::OkStatus();
+  auto cost = parse_fraction(text);
+  if (!cost.ok()) return annotate(cost.status(), "shadow.max_production_cost");
+  if (cost->value == 0)
+    return absl::InvalidArgumentError("shadow.max_production_cost: \"" + text +
+                                      "\": must be above zero, as \"2%\" of its p99 service time");
+  service.max_production_cost = *cost;
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<Service> validate(const v1::ServiceDescriptor& message) {
@@ -80,6 +91,8 @@ absl::StatusOr<Service> validate(const v1::ServiceDescriptor& message) {
           "shadow.replay_writes: \"\": must be a class of endpoint, as \"POST /orders\", or \"*\" for all");
     service.replay_writes.push_back(endpoint);
   }
+  ASSIGN_OR_RETURN(service.readiness, validate(message.shadow().readiness()));
+  RETURN_IF_ERROR(read_cost(message.shadow().max_production_cost(), service));
   ASSIGN_OR_RETURN(service.egress, validate_egress(message.shadow()));
   return service;
 }

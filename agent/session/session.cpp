@@ -28,7 +28,6 @@ using namespace std::chrono_literals;
 constexpr char kProc[] = "/proc";
 constexpr char kCgroup[] = "/sys/fs/cgroup";
 constexpr Nanos kSampleEvery = 1s;
-constexpr Nanos kReadyTimeout = 10s;
 constexpr Nanos kTrafficTimeout = 30s;  // how long a warm-up is drawn out while nothing has been captured
 constexpr Nanos kDrainTimeout = 1s;     // for answers still due when a block ends
 constexpr double kTrustedDeviation = 0.1;
@@ -161,7 +160,7 @@ absl::Status Session::Impl::start_shadow() {
 }
 
 absl::Status Session::Impl::attach() {
-  ASSIGN_OR_RETURN(const std::vector<UniqueFd> shadow_listeners, shadow->wait_ready(kReadyTimeout));
+  ASSIGN_OR_RETURN(const std::vector<UniqueFd> shadow_listeners, shadow->wait_ready(plan.service.readiness.timeout, plan.service.readiness.http_path));
   replay::Target target{.address = shadow->address(), .port = shadow->port()};
   ASSIGN_OR_RETURN(tls, find_tls(kProc, instance.pid, shadow->replay_netns(), target));
   target.tls = tls.spoken;

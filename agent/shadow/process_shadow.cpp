@@ -1,10 +1,8 @@
 #include "agent/shadow/process_shadow.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
@@ -12,7 +10,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <fstream>
 #include <optional>
 
@@ -30,6 +27,7 @@
 #include "agent/shadow/oci_runtime.h"
 #include "agent/shadow/output.h"
 #include "agent/shadow/process_limit.h"
+#include "agent/shadow/readiness.h"
 #include "agent/shadow/root_filesystem.h"
 #include "agent/shadow/root_plan.h"
 #include "common/log.h"
@@ -49,31 +47,6 @@ absl::StatusOr<std::string> hostname_of(pid_t pid) {
   RETURN_IF_ERROR(run_inside(space.get(), CLONE_NEWUTS,
                              [&] { return ::uname(&name) == 0 ? absl::OkStatus() : errno_status("uname"); }));
   return std::string(name.nodename);
-}
-
-// Opens and closes one connection, from the calling thread's network namespace.
-absl::Status connect_once(const std::string& address, std::uint16_t port) {
-  const bool v6 = address.find(':') != std::string::npos;
-  sockaddr_storage storage{};
-  if (v6) {
-    auto* to = reinterpret_cast<sockaddr_in6*>(&storage);
-    to->sin6_family = AF_INET6;
-    to->sin6_port = htons(port);
-    if (::inet_pton(AF_INET6, address.c_str(), &to->sin6_addr) != 1) return absl::InternalError(address);
-  } else {
-    auto* to = reinterpret_cast<sockaddr_in*>(&storage);
-    to->sin_family = AF_INET;
-    to->sin_port = htons(port);
-    if (::inet_pton(AF_INET, address.c_str(), &to->sin_addr) != 1) return absl::InternalError(address);
-  }
-  const UniqueFd socket(::socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!socket.valid()) return errno_status("socket");
-  const timeval patience{1, 0};  // the link has no other end to lose packets on
-  ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-  const socklen_t length = v6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
-  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&storage), length) != 0)
-    return errno_status(fmt::format("connecting to the shadow at {} port {}", address, port));
-  return absl::OkStatus();
 }
 
 class ProcessShadow final : public Shadow {
@@ -168,21 +141,21 @@ class ProcessShadow final : public Shadow {
     return set;
   }
 
-  absl::StatusOr<std::vector<UniqueFd>> wait_ready(Nanos timeout) override {
+  absl::StatusOr<std::vector<UniqueFd>> wait_ready(Nanos timeout, const std::string& http_path) override {
     constexpr int kPauseMs = 5;
     const auto deadline = std::chrono::steady_clock::now() + timeout;
     while (true) {
       std::vector<UniqueFd> listeners = borrow_listeners();
+      absl::Status reached = absl::DeadlineExceededError(fmt::format("does not listen on port {}", port()));
       if (!listeners.empty()) {
-        const absl::Status reached =
-            run_inside(replay_netns(), CLONE_NEWNET, [&] { return connect_once(address(), port()); });
-        if (!reached.ok()) return with_output(reached);
-        return listeners;
+        reached = run_inside(replay_netns(), CLONE_NEWNET, [&] { return try_out(http_path, deadline); });
+        if (reached.ok()) return listeners;
+        if (http_path.empty()) return with_output(reached);
       }
       if (wait_for_end(kPauseMs)) return with_output(absl::FailedPreconditionError(end_of_process()));
       if (std::chrono::steady_clock::now() >= deadline) {
-        return with_output(absl::DeadlineExceededError(
-            fmt::format("the shadow does not listen on port {} after {}", port(), format_duration(timeout))));
+        return with_output(absl::DeadlineExceededError(fmt::format(
+            "after {} the shadow is not ready: {}", format_duration(timeout), std::string(reached.message()))));
       }
     }
   }
@@ -217,6 +190,14 @@ class ProcessShadow final : public Shadow {
     return absl::IsNotFound(recorded) ? absl::OkStatus() : recorded;
   }
 
+  // Does it accept a connection, and answer?
+  absl::Status try_out(const std::string& http_path, std::chrono::steady_clock::time_point deadline) const {
+    if (http_path.empty()) return accepts_connection(address(), port());
+    constexpr Nanos kAtOnce = std::chrono::seconds(1);  // a service that hangs while it starts is asked again
+    const Nanos left = deadline - std::chrono::steady_clock::now();
+    return answers_http(address(), port(), http_path, std::clamp(left, Nanos(1'000'000), kAtOnce));
+  }
+
   // Duplicates of what listens on the port; none also if a process that held one has just ended (a service that
   // daemonises).
   std::vector<UniqueFd> borrow_listeners() const {
@@ -237,8 +218,8 @@ class ProcessShadow final : public Shadow {
   std::string end_of_process() const {
     siginfo_t info{};
     if (::waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0)
-      return fmt::format("the shadow ended before it listened on port {}", port());
-    return fmt::format("the shadow ended with {} {} before it listened on port {}",
+      return fmt::format("the shadow ended before it was ready on port {}", port());
+    return fmt::format("the shadow ended with {} {} before it was ready on port {}",
                        info.si_code == CLD_EXITED ? "status" : "signal", info.si_status, port());
   }
 

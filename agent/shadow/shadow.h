@@ -48,9 +48,9 @@ class Shadow {
   // Changes its hard limits while it runs, all or nothing. kResourceExhausted: not free in the budget;
   // kFailedPrecondition: it uses more memory than that.
   virtual absl::Status set_limits(MilliCpu cpu, Bytes memory) = 0;
-  // Waits until its port accepts a connection and returns duplicates of its listening sockets. Fails, with its last
-  // lines, if it dies or `timeout` passes.
-  virtual absl::StatusOr<std::vector<UniqueFd>> wait_ready(Nanos timeout) = 0;
+  // Waits until its port accepts a connection and, unless `http_path` is empty, answers GET for it with 2xx or 3xx;
+  // returns duplicates of its listening sockets. Fails, with its last lines, if it dies or `timeout` passes.
+  virtual absl::StatusOr<std::vector<UniqueFd>> wait_ready(Nanos timeout, const std::string& http_path = "") = 0;
 };
 
 // One per agent. Mounts live in a private mount namespace and die with the process; containers hold a lease (a pipe

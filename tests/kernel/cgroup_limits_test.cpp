@@ -42,15 +42,16 @@ class CgroupLimits : public ::testing::Test {
   }
 
   // Runs `work` in a process of the cgroup; in v2 that has to be a leaf, as a shadow's is.
-  void run_inside(const std::function<void()>& work) {
+  void run_inside(const std::function<void()>& work, const std::string& name = "session") {
     std::vector<std::string> leaves;
     for (const std::string& directory : agent_cgroups(kCgroupRoot, agent_)) {
-      leaves.push_back(directory + "/session");
+      if (!directory.ends_with("/" + agent_)) continue;
+      leaves.push_back(directory + "/" + name);
       ASSERT_EQ(::mkdir(leaves.back().c_str(), 0755), 0) << leaves.back();
     }
     child_ = ::fork();
     if (child_ != 0) return;
-    ::alarm(60);
+    ::alarm(60);  // if the test dies
     for (const std::string& leaf : leaves) std::ofstream(leaf + "/cgroup.procs") << ::getpid();
     work();
     ::_exit(0);
@@ -127,6 +128,38 @@ TEST_F(CgroupLimits, AProcessThatTakesMoreMemoryThanItsBudgetIsKilled) {
   ASSERT_EQ(::waitpid(std::exchange(child_, 0), &status, 0) > 0, true);
   ASSERT_TRUE(WIFSIGNALED(status)) << "it ended with " << WEXITSTATUS(status) << " and had all it asked for";
   EXPECT_EQ(WTERMSIG(status), SIGKILL);
+}
+
+TEST_F(CgroupLimits, TwoShadowsTogetherHaveNoMoreMemoryThanTheBudget) {
+  if (IsSkipped()) return;
+  make({.cpu = MilliCpu{1000}, .memory = Bytes{64u << 20}});
+  if (HasFatalFailure()) return;
+  if (!has("memory.limit_in_bytes", "memory.max")) GTEST_SKIP() << "no memory controller";
+  constexpr std::size_t kTaken = 48u << 20;  // fits into the budget once, and into each one's own limit
+  std::vector<pid_t> shadows;
+  for (const std::string name : {"one", "two"}) {
+    run_inside(
+        [] {
+          void* taken = ::mmap(nullptr, kTaken, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+          if (taken != MAP_FAILED) std::memset(taken, 1, kTaken);
+          while (true) ::pause();
+        },
+        name);
+    shadows.push_back(std::exchange(child_, 0));
+  }
+  int status = 0;
+  pid_t killed = 0;
+  EXPECT_TRUE(waits_for([&] {
+    for (const pid_t shadow : shadows)
+      if (killed == 0 && ::waitpid(shadow, &status, WNOHANG) == shadow) killed = shadow;
+    return killed != 0;
+  })) << "both have what they asked for";
+  EXPECT_TRUE(killed != 0 && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+  for (const pid_t shadow : shadows) {
+    if (shadow == killed) continue;
+    ::kill(shadow, SIGKILL);
+    ::waitpid(shadow, nullptr, 0);
+  }
 }
 
 TEST_F(CgroupLimits, CpuOfARunningShadowIsChanged) {

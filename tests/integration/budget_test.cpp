@@ -1,0 +1,113 @@
+// What all shadows of a node may have together, and what one of them has while it runs.
+
+#include <algorithm>
+#include <fstream>
+
+#include "agent/shadow/cgroups.h"
+#include "fmt/format.h"
+#include "gmock/gmock.h"
+#include "tests/integration/shadow_fixture.h"
+
+namespace gnomon::shadow {
+namespace {
+
+using ::testing::HasSubstr;
+
+class ShadowBudget : public EvalShadow {
+ protected:
+  absl::StatusOr<std::unique_ptr<Shadow>> another(const std::string& id, std::int64_t cpu, std::uint64_t mebibytes) {
+    return runtime_->start({id, instance_, MilliCpu{cpu}, Bytes{mebibytes << 20}});
+  }
+
+  // The first number in the first of these files that a cgroup of the agent's, or of the session's, has; 0: none has.
+  std::uint64_t number_in(std::vector<std::string> files, const std::string& session) {
+    for (const std::string& directory : agent_cgroups(kCgroupRoot, agent_name(), session)) {
+      const bool own = directory.ends_with("/" + (session.empty() ? agent_name() : session));
+      for (const std::string& file : files) {
+        std::uint64_t number = 0;
+        if (own && std::ifstream(directory + "/" + file) >> number) return number;
+      }
+    }
+    return 0;
+  }
+  std::string agent_name() const {
+    std::string name = state_directory();
+    name.erase(std::remove(name.begin(), name.end(), ' '), name.end());
+    return name;
+  }
+};
+
+TEST_F(ShadowBudget, IsSharedByAllShadows) {
+  ASSERT_NO_FATAL_FAILURE(start_shadow(Bytes{512u << 20}));  // 0.25 of 1 CPU, half of 1 GiB
+  const auto second = another("s2", 750, 256);
+  ASSERT_TRUE(second.ok()) << second.status();
+  const auto third = another("s3", 10, 16);
+  ASSERT_FALSE(third.ok());
+  EXPECT_TRUE(absl::IsResourceExhausted(third.status()));
+  EXPECT_THAT(std::string(third.status().message()), HasSubstr("0.01 CPUs are asked for, and 0 of the 1 CPUs"));
+}
+
+TEST_F(ShadowBudget, FollowsLimitsThatAreChangedWhileAShadowRuns) {
+  ASSERT_NO_FATAL_FAILURE(start_shadow(Bytes{512u << 20}));
+  const auto second = another("s2", 500, 256);
+  ASSERT_TRUE(second.ok()) << second.status();
+
+  const absl::Status too_much = shadow_->set_limits(MilliCpu{600}, Bytes{512u << 20});
+  EXPECT_TRUE(absl::IsResourceExhausted(too_much)) << too_much;
+  const absl::Status grown = shadow_->set_limits(MilliCpu{500}, Bytes{700u << 20});
+  ASSERT_TRUE(grown.ok()) << grown;
+  EXPECT_EQ(number_in({"memory.limit_in_bytes", "memory.max"}, "s1"), 700u << 20);
+  EXPECT_EQ(number_in({"cpu.cfs_quota_us", "cpu.max"}, "s1"), 50'000u);
+  EXPECT_FALSE(another("s3", 10, 16).ok()) << "what it has got is not free any more";
+
+  const absl::Status shrunk = shadow_->set_limits(MilliCpu{100}, Bytes{128u << 20});
+  ASSERT_TRUE(shrunk.ok()) << shrunk;
+  EXPECT_EQ(number_in({"cpu.cfs_quota_us", "cpu.max"}, "s1"), 10'000u);
+  const auto third = another("s3", 400, 256);
+  EXPECT_TRUE(third.ok()) << third.status() << ": what it has given back is free";
+  EXPECT_EQ(inside("6 * 7"), "42") << "it runs on";
+}
+
+TEST_F(ShadowBudget, IsNotTakenFromMemoryInUse) {
+  ASSERT_NO_FATAL_FAILURE(start_shadow(Bytes{256u << 20}));
+  EXPECT_EQ(inside("len(globals().setdefault('kept', bytes(100 << 20)))"), std::to_string(100 << 20));
+  EXPECT_EQ(inside("sum(kept[::4096])"), "0");
+  EXPECT_EQ(inside("globals().__setitem__('kept', bytearray(b'x') * (100 << 20))"), "None");
+  const absl::Status refused = shadow_->set_limits(MilliCpu{250}, Bytes{48u << 20});
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
+  EXPECT_EQ(number_in({"memory.limit_in_bytes", "memory.max"}, "s1"), 256u << 20) << "the limit stays";
+  EXPECT_EQ(inside("len(kept)"), std::to_string(100 << 20));
+  const auto rest = another("s2", 750, 768);
+  EXPECT_TRUE(rest.ok()) << rest.status() << ": the budget stays as well";
+}
+
+TEST_F(ShadowBudget, CountsWhatShadowsWriteAsMemory) {
+  ASSERT_NO_FATAL_FAILURE(start_shadow(Bytes{192u << 20}));
+  const auto used = [this] { return number_in({"memory.usage_in_bytes", "memory.current"}, "s1"); };
+  const std::uint64_t before = used();
+  const auto write = [this](int mebibytes) {
+    return inside(
+        fmt::format("attempt(lambda f: [os.write(f, bytes(1 << 20)) for _ in range({})].__len__(), "
+                    "os.open('/written', os.O_CREAT | os.O_WRONLY))",
+                    mebibytes));
+  };
+  EXPECT_EQ(write(40), "40");
+  EXPECT_GT(used(), before + (32u << 20));
+}
+
+TEST_F(ShadowBudget, StopsAForkBombBeforeTheNodeFeelsIt) {
+  ASSERT_NO_FATAL_FAILURE(start_shadow(Bytes{512u << 20}));
+  const std::uint64_t limit = number_in({"pids.max"}, "");
+  EXPECT_GT(limit, 0u);
+  EXPECT_LE(limit, 8192u);
+  // Python's threads are cheap enough to reach a limit set low.
+  for (const std::string& directory : agent_cgroups(kCgroupRoot, agent_name()))
+    if (directory.ends_with("/" + agent_name()) && std::ifstream(directory + "/pids.max").good())
+      std::ofstream(directory + "/pids.max") << 40;
+  const std::string bomb = "[attempt(os.fork) or os._exit(0) for _ in range(200)].count('BlockingIOError 11') > 0";
+  EXPECT_EQ(inside(bomb), "True");
+  EXPECT_LE(number_in({"pids.current"}, ""), 40u);
+}
+
+}  // namespace
+}  // namespace gnomon::shadow

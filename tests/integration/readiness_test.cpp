@@ -1,0 +1,96 @@
+// A shadow is up when its service says so; one that never does ends with its last words.
+
+#include <signal.h>
+
+#include "fmt/format.h"
+#include "gmock/gmock.h"
+#include "tests/integration/shadow_fixture.h"
+
+namespace gnomon::shadow {
+namespace {
+
+using ::testing::HasSubstr;
+using namespace std::chrono_literals;
+
+// /healthz is answered with 503 until it has been asked twice; /never always is; /moved leads elsewhere.
+const char kWarmingServer[] = R"(
+import http.server, sys
+asked = 0
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        global asked
+        code = {'/never': 503, '/moved': 302}.get(self.path, 200)
+        if self.path == '/healthz':
+            asked += 1
+            code = 200 if asked > 2 else 503
+        body = str(asked).encode()
+        self.send_response(code)
+        self.send_header('Content-Length', str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+        if self.path == '/die':
+            sys.stderr.write('the disk is full\n')
+            sys.stderr.flush()
+            import os; os._exit(3)
+    def log_message(self, *a): pass
+print('warming', flush=True)
+http.server.HTTPServer(('0.0.0.0', int(sys.argv[1])), Handler).serve_forever()
+)";
+
+class Readiness : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (const std::string missing = missing_for_shadows(); !missing.empty()) GTEST_SKIP() << missing;
+    const std::string script = files_.file("warming.py", kWarmingServer);
+    service_ =
+        std::make_unique<Service>(std::vector<std::string>{"/usr/bin/python3", script, std::to_string(port_)}, "/");
+    const auto instance = wait_for_instance(port_);
+    ASSERT_TRUE(instance.ok()) << instance.status();
+    auto runtime = Runtime::create(state_.path(), kTestBudget);
+    ASSERT_TRUE(runtime.ok()) << runtime.status();
+    runtime_ = std::move(*runtime);
+    auto shadow = runtime_->start({"s1", *instance, MilliCpu{500}, Bytes{128u << 20}});
+    ASSERT_TRUE(shadow.ok()) << shadow.status();
+    shadow_ = std::move(*shadow);
+  }
+
+  std::string refusal(Nanos timeout, const std::string& path) {
+    const auto ready = shadow_->wait_ready(timeout, path);
+    return ready.ok() ? "ready" : std::string(ready.status().message());
+  }
+
+  TemporaryDirectory files_, state_;
+  const std::uint16_t port_ = free_port();
+  std::unique_ptr<Service> service_;
+  std::unique_ptr<Runtime> runtime_;
+  std::unique_ptr<Shadow> shadow_;
+};
+
+TEST_F(Readiness, IsWhatTheServiceSaysOfItself) {
+  const auto ready = shadow_->wait_ready(kReadyTimeout, "/healthz");
+  ASSERT_TRUE(ready.ok()) << ready.status();
+  const auto asked = http_get(shadow_->replay_netns(), shadow_->address(), port_, "/asked");
+  ASSERT_TRUE(asked.ok()) << asked.status();
+  EXPECT_EQ(*asked, "3") << "it was taken before it was up, or asked again after";
+}
+
+TEST_F(Readiness, IsAlsoARedirect) {
+  EXPECT_EQ(refusal(kReadyTimeout, "/moved"), "ready");
+}
+
+TEST_F(Readiness, ThatNeverComesIsToldWithTheAnswerAndTheLastLines) {
+  const std::string text = refusal(1500ms, "/never");
+  EXPECT_THAT(text, HasSubstr("after 1.5 s the shadow is not ready: GET /never was answered with \"HTTP/1.0 503"));
+  EXPECT_THAT(text, HasSubstr("its last lines: warming"));
+}
+
+TEST_F(Readiness, OfAShadowThatDiesIsToldWithItsStatusAndLastLines) {
+  ASSERT_TRUE(shadow_->wait_ready(kReadyTimeout).ok());
+  (void)http_get(shadow_->replay_netns(), shadow_->address(), port_, "/die");
+  const std::string text = refusal(kReadyTimeout, "/healthz");
+  EXPECT_THAT(text, HasSubstr("the shadow ended with status 3 before it was ready"));
+  EXPECT_THAT(text, HasSubstr("the disk is full"));
+}
+
+}  // namespace
+}  // namespace gnomon::shadow
