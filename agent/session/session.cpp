@@ -160,7 +160,8 @@ absl::Status Session::Impl::start_shadow() {
 }
 
 absl::Status Session::Impl::attach() {
-  ASSIGN_OR_RETURN(const std::vector<UniqueFd> shadow_listeners, shadow->wait_ready(plan.service.readiness.timeout, plan.service.readiness.http_path));
+  ASSIGN_OR_RETURN(const std::vector<UniqueFd> shadow_listeners,
+                   shadow->wait_ready(plan.service.readiness.timeout, plan.service.readiness.http_path));
   replay::Target target{.address = shadow->address(), .port = shadow->port()};
   ASSIGN_OR_RETURN(tls, find_tls(kProc, instance.pid, shadow->replay_netns(), target));
   target.tls = tls.spoken;
