@@ -2,8 +2,7 @@
 //
 //   gnomon-shadow-init LEASE_FD[,NUMBER…] EXECUTABLE ARGV0 [ARG…]
 //
-// The descriptors after LEASE_FD, in their order, become those NUMBERs of the service: what it inherits. Where
-// LISTEN_FDS is set they are promised to it (sd_listen_fds(3)).
+// The descriptors after LEASE_FD, in their order, become those NUMBERs of the service: what it inherits.
 //
 // LEASE_FD is the read end of a pipe that the agent holds the other end of and never writes to: its end of file is the
 // agent's death. When the first process of a pid namespace exits, the kernel kills all others in it.
@@ -20,38 +19,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "agent/shadow/init/handed.h"
+
 enum { EXIT_LEASE = 125, EXIT_CANNOT_START = 126 };
-
-enum { MOST_HANDED = 128 };
-
-struct handed {
-  int first;  // descriptor; the others follow it
-  int count;
-  int numbers[MOST_HANDED];
-};
-
-static int parse_handed(const char* text, int* lease, struct handed* handed) {
-  char* end;
-  *lease = (int)strtol(text, &end, 10);
-  handed->first = *lease + 1;
-  for (handed->count = 0; *end == ',' && handed->count < MOST_HANDED; ++handed->count)
-    handed->numbers[handed->count] = (int)strtol(end + 1, &end, 10);
-  return *end == 0 ? 0 : -1;
-}
-
-// In the service's process: the lease and the handed descriptors are closed on exec, and may lie where others shall be.
-static int put_in_place(const struct handed* handed) {
-  int aside[MOST_HANDED], free_from = handed->first + handed->count;
-  for (int i = 0; i < handed->count; ++i)
-    if (handed->numbers[i] >= free_from) free_from = handed->numbers[i] + 1;
-  for (int i = 0; i < handed->count; ++i)
-    if ((aside[i] = fcntl(handed->first + i, F_DUPFD_CLOEXEC, free_from)) < 0) return -1;
-  for (int i = 0; i < handed->count; ++i)
-    if (dup2(aside[i], handed->numbers[i]) < 0) return -1;
-  char pid[16];
-  snprintf(pid, sizeof pid, "%d", (int)getpid());
-  return getenv("LISTEN_FDS") ? setenv("LISTEN_PID", pid, 1) : 0;
-}
 
 static pid_t start(char** arguments, const struct handed* handed, const sigset_t* original) {
   char* const executable = arguments[0];
