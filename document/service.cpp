@@ -57,6 +57,15 @@ absl::Status read_cost(const std::string& text, Service& service) {
   return absl::OkStatus();
 }
 
+absl::Status read_bundle(const std::string& path, Service& service) {
+  if (!path.empty() && !path.starts_with("/"))
+    return absl::InvalidArgumentError(fmt::format(
+        "shadow.bundle: \"{}\": must be the absolute path, on the service's node, of a directory with an OCI bundle",
+        path));
+  service.bundle = path;
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<Service> validate(const v1::ServiceDescriptor& message) {
@@ -85,6 +94,7 @@ absl::StatusOr<Service> validate(const v1::ServiceDescriptor& message) {
     service.sampled_fraction = *fraction;
   }
   RETURN_IF_ERROR(read_sample_by(message.shadow().sample_by(), service));
+  RETURN_IF_ERROR(read_bundle(message.shadow().bundle(), service));
   for (const std::string& endpoint : message.shadow().replay_writes()) {
     if (endpoint.empty())
       return absl::InvalidArgumentError(

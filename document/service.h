@@ -35,6 +35,7 @@ struct Service {
   std::string sample_by{kSampleBy[0]};     // one of kSampleBy, or kSampleByHeader and a name
   std::vector<std::string> replay_writes;  // classes of endpoint, or "*"
   std::string protocol;                    // one of kProtocols; empty: not said
+  std::string bundle;                      // directory of what is started in place of a copy; empty: none
   std::vector<EgressRule> egress;          // what the shadow may reach
 };
 

@@ -148,8 +148,11 @@ absl::Status Session::Impl::execute() {
 absl::Status Session::Impl::start_shadow() {
   ASSIGN_OR_RETURN(instance, discovery::find_instance(kProc, kCgroup, plan.service.port, plan.service.pid));
   const Limits limits = resolve(plan.profile, instance);
-  auto started =
-      services.runtime.start({.id = plan.id, .instance = instance, .cpu = limits.cpu, .memory = limits.memory});
+  auto started = services.runtime.start({.id = plan.id,
+                                         .instance = instance,
+                                         .cpu = limits.cpu,
+                                         .memory = limits.memory,
+                                         .bundle = plan.service.bundle});
   if (!started.ok()) return annotate(started.status(), "shadow");
   shadow = *std::move(started);
   report.shadow_pid = shadow->pid();

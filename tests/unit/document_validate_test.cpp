@@ -227,5 +227,16 @@ TEST(ValidateService, SamplesConnectionsUnlessSomethingElseIsNamed) {
   }
 }
 
+TEST(ValidateService, ABundleIsNamedByItsAbsolutePath) {
+  v1::ServiceDescriptor message;
+  message.set_name("web");
+  message.mutable_discovery()->set_port(80);
+  EXPECT_EQ(validate(message)->bundle, "");
+  message.mutable_shadow()->set_bundle("/srv/web/next");
+  EXPECT_EQ(validate(message)->bundle, "/srv/web/next");
+  message.mutable_shadow()->set_bundle("next");
+  EXPECT_THAT(error_of(message), StartsWith("shadow.bundle: \"next\": must be the absolute path"));
+}
+
 }  // namespace
 }  // namespace gnomon::document
