@@ -53,6 +53,13 @@ v1::SessionStatus to_wire(const session::Report& report) {
   if (report.representativeness) wire.set_representativeness(*report.representativeness);
   wire.set_least_represented(report.least_represented);
   wire.set_noise_engine(report.noise_engine);
+  for (const egress::Attempt& attempt : report.egress) {
+    v1::EgressAttempt& added = *wire.add_egress();
+    added.set_destination(attempt.destination);
+    added.set_transport(attempt.transport);
+    added.set_action(attempt.action);
+    added.set_attempts(attempt.attempts);
+  }
   for (const std::string& line : report.log_tail) wire.add_log_tail(line);
   return wire;
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/egress/guard.h"
 #include "document/profile.h"
 #include "document/service.h"
 
@@ -44,6 +45,7 @@ struct Report {
   std::optional<double> representativeness;  // sampling::Representativeness::score and worst()
   std::string least_represented;
   std::string noise_engine;
+  std::vector<egress::Attempt> egress;  // what the shadow wanted to reach, most often first
   std::vector<std::string> log_tail;
   friend bool operator==(const Report&, const Report&) = default;
 };

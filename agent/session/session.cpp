@@ -121,6 +121,7 @@ void Session::Impl::run() {
   absl::Status status = execute();
   // The last, partial second counts as well, however the session ends.
   if (!status.ok() && observer) status.Update(observe());
+  if (shadow) report.egress = shadow->egress_attempts();
   if (!status.ok() && shadow) report.log_tail = shadow->log_tail();
   tear_down();
   if (absl::IsCancelled(status)) return;
@@ -152,7 +153,8 @@ absl::Status Session::Impl::start_shadow() {
                                          .instance = instance,
                                          .cpu = limits.cpu,
                                          .memory = limits.memory,
-                                         .bundle = plan.service.bundle});
+                                         .bundle = plan.service.bundle,
+                                         .egress = plan.service.egress});
   if (!started.ok()) return annotate(started.status(), "shadow");
   shadow = *std::move(started);
   report.shadow_pid = shadow->pid();
@@ -325,6 +327,7 @@ absl::Status Session::Impl::observe() {
   next_sample = clock.now() + kSampleEvery;
   ASSIGN_OR_RETURN(auto samples, observer->look(phase.block, phase.settled, production->counters(), load->take()));
   on_samples(std::move(samples));
+  report.egress = shadow->egress_attempts();
   return absl::OkStatus();
 }
 

@@ -1,5 +1,6 @@
 #include "cli/render/describe.h"
 
+#include "cli/render/egress.h"
 #include "cli/render/lists.h"
 #include "cli/render/session_view.h"
 #include "cli/render/table.h"
@@ -47,6 +48,7 @@ std::string session_text(const v1::Session& session) {
        counter_rows(telemetry::from_wire(session.tap()), telemetry::from_wire(session.replay())))
     counters.add({row.name, std::to_string(row.count), row.meaning});
   out += "\n" + counters.render();
+  if (const std::string egress = egress_text(session.status()); !egress.empty()) out += "\n" + egress;
   if (session.status().state() == v1::SESSION_STATE_FAILED) out += "\n" + failure_text(session);
   if (session.has_verdict()) out += "\n" + verdict_text(session.verdict(), false);
   return out;
