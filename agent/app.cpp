@@ -145,8 +145,11 @@ class AppImpl final : public App {
     for (const session::Plan& plan : desired.sessions) {
       if (!known(plan.id)) start(plan);
       const std::shared_lock lock(sessions_mutex_);
-      if (const auto session = sessions_.find(plan.id); session != sessions_.end())
+      if (const auto session = sessions_.find(plan.id); session != sessions_.end()) {
         session->second->set_sampled_fraction(plan.service.sampled_fraction);
+        session->second->set_noise(plan.profile.noise);
+        session->second->set_resources(plan.profile);
+      }
     }
     if (desired.sessions.empty()) stop_tap();  // unwatched production pays for nothing
   }

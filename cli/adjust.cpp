@@ -3,6 +3,7 @@
 
 #include "cli/client.h"
 #include "cli/command.h"
+#include "cli/render/lists.h"
 #include "cli/render/session_view.h"
 
 namespace gnomon::cli {
@@ -11,12 +12,41 @@ namespace {
 int run_adjust(const v1::AdjustSessionRequest& request, const std::string& coordinator) {
   const auto session = Client::at(coordinator).call(&Client::Stub::AdjustSession, request);
   if (!session.ok()) return fail(session.status());
+  if (request.has_noise_parameters())
+    std::printf("session %s %s: noise from the next treatment on: %s; treatment before it does not count\n",
+                session->id().c_str(), state_name(session->status().state()).c_str(),
+                noise_summary(session->spec().profile().noise_parameters()).c_str());
+  if (request.has_resource_allocation())
+    std::printf("session %s %s: %s CPU and %s of memory from the next block on; pairs that have begun do not count\n",
+                session->id().c_str(), state_name(session->status().state()).c_str(),
+                session->spec().profile().resource_allocation().cpu().c_str(),
+                session->spec().profile().resource_allocation().memory().c_str());
+  if (request.sampled_fraction().empty()) return 0;
   std::printf(
       "session %s %s: %s of %ss sampled from now on\n", session->id().c_str(),
       state_name(session->status().state()).c_str(), session->spec().service().shadow().sampled_fraction().c_str(),
       session->spec().service().shadow().sample_by().empty() ? "connection"
                                                              : session->spec().service().shadow().sample_by().c_str());
   return 0;
+}
+
+// The profile's noise as a whole: what is not given is switched off.
+std::shared_ptr<v1::NoiseParameters> add_noise_options(CLI::App& session) {
+  const auto noise = std::make_shared<v1::NoiseParameters>();
+  const auto add = [&](const char* name, std::string* field, const char* what) {
+    session.add_option(name, *field, what)->group("Noise, as a whole: what is left out is switched off");
+  };
+  add("--delay-mean", noise->mutable_response_delay_mean(), "Of responses; as \"50ms\"");
+  add("--delay-stddev", noise->mutable_response_delay_stddev(), "As \"10ms\"");
+  add("--delay-distribution", noise->mutable_response_delay_distribution(), "normal, pareto or uniform");
+  add("--error-rate", noise->mutable_error_rate(), "Of requests; as \"1%\"");
+  add("--packet-loss", noise->mutable_packet_loss(), "As \"1%\"");
+  add("--packet-duplication", noise->mutable_packet_duplication(), "As \"1%\"");
+  add("--packet-reordering", noise->mutable_packet_reordering(), "As \"1%\"");
+  add("--rate-limit", noise->mutable_rate_limit(), "Of responses; as \"10Mbit\"");
+  add("--connection-refusal", noise->mutable_connection_refusal(), "As \"1%\"");
+  add("--connection-reset", noise->mutable_connection_reset(), "As \"1%\"");
+  return noise;
 }
 
 }  // namespace
@@ -26,17 +56,25 @@ void add_adjust(CLI::App& cli, const std::string& coordinator, Run& run) {
       "adjust", "Changes something that runs.\nExample: gnomon adjust session ID --sampled-fraction 20%");
   command->require_subcommand(1);
   command->fallthrough();
-  CLI::App* session = command->add_subcommand(
-      "session", "Changes how much of production's traffic a session captures; nothing is attached anew");
+  CLI::App* session = command->add_subcommand("session",
+                                              "Changes how much of production's traffic a session captures, its noise, "
+                                              "or its shadow's resources; nothing is attached anew");
   session->fallthrough();
   const auto request = std::make_shared<v1::AdjustSessionRequest>();
   session->add_option("id", *request->mutable_id(), "The session's id")->required();
-  session
-      ->add_option("--sampled-fraction", *request->mutable_sampled_fraction(),
-                   "Share of the connections, or of what the descriptor's shadow.sample_by says; as \"20%\"")
-      ->required();
-  session->callback(
-      [&run, &coordinator, request] { run = [&coordinator, request] { return run_adjust(*request, coordinator); }; });
+  session->add_option("--sampled-fraction", *request->mutable_sampled_fraction(),
+                      "Share of the connections, or of what the descriptor's shadow.sample_by says; as \"20%\"");
+  const auto resources = std::make_shared<v1::ResourceAllocation>();
+  session->add_option("--cpu", *resources->mutable_cpu(), "Of the shadow; as \"500m\" or \"0.5x production\"");
+  session->add_option("--memory", *resources->mutable_memory(), "Of the shadow; as \"256Mi\" or \"1x production\"");
+  const auto noise = add_noise_options(*session);
+  const auto no_noise = std::make_shared<bool>(false);
+  session->add_flag("--no-noise", *no_noise, "Switches all noise off");
+  session->callback([&run, &coordinator, request, resources, noise, no_noise] {
+    if (noise->ByteSizeLong() > 0 || *no_noise) *request->mutable_noise_parameters() = *noise;
+    if (resources->ByteSizeLong() > 0) *request->mutable_resource_allocation() = *resources;
+    run = [&coordinator, request] { return run_adjust(*request, coordinator); };
+  });
 }
 
 }  // namespace gnomon::cli

@@ -196,8 +196,8 @@ Check examine_netem(const Facts& facts) {
                       {.id = "netem",
                        .area = "shadow",
                        .seen = "the qdisc can be had",
-                       .uses = "nothing: delay and errors are injected where requests are replayed, with or without it",
-                       .remedy = "none is needed; to have it: modprobe sch_netem (CONFIG_NET_SCH_NETEM)"});
+                       .uses = "reordering of packets, which cannot be injected without it; all other noise can",
+                       .remedy = "modprobe sch_netem (CONFIG_NET_SCH_NETEM), if packets are to be reordered"});
   return check;
 }
 

@@ -38,6 +38,31 @@ v1::InstanceStatus to_wire(const InstanceReport& report) {
   return wire;
 }
 
+v1::ProductionCost to_wire(const session::ProductionCost& cost) {
+  v1::ProductionCost wire;
+  wire.set_pauses(cost.pauses);
+  wire.set_p99_ratio(cost.p99_ratio);
+  wire.set_p99_ratio_low(cost.p99_ratio_low);
+  wire.set_p99_ratio_high(cost.p99_ratio_high);
+  wire.set_throttled_on(cost.throttled_on);
+  wire.set_throttled_off(cost.throttled_off);
+  wire.set_bound(cost.bound);
+  return wire;
+}
+
+v1::NoiseCheck to_wire(const noise::Check& check) {
+  v1::NoiseCheck wire;
+  wire.set_kind(check.kind);
+  wire.set_engine(check.engine);
+  wire.set_asked(check.asked);
+  wire.set_measured(check.measured);
+  wire.set_low(check.low);
+  wire.set_high(check.high);
+  wire.set_samples(check.samples);
+  wire.set_off(check.off);
+  return wire;
+}
+
 v1::SessionStatus to_wire(const session::Report& report) {
   v1::SessionStatus wire;
   wire.set_id(report.id);
@@ -60,6 +85,8 @@ v1::SessionStatus to_wire(const session::Report& report) {
     added.set_action(attempt.action);
     added.set_attempts(attempt.attempts);
   }
+  if (report.production_cost) *wire.mutable_production_cost() = to_wire(*report.production_cost);
+  for (const noise::Check& check : report.noise_checks) *wire.add_noise_checks() = to_wire(check);
   for (const std::string& line : report.log_tail) wire.add_log_tail(line);
   return wire;
 }

@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "agent/egress/guard.h"
+#include "agent/noise/check.h"
+#include "agent/session/watchdog.h"
 #include "document/profile.h"
 #include "document/service.h"
 
@@ -45,7 +47,9 @@ struct Report {
   std::optional<double> representativeness;  // sampling::Representativeness::score and worst()
   std::string least_represented;
   std::string noise_engine;
-  std::vector<egress::Attempt> egress;  // what the shadow wanted to reach, most often first
+  std::vector<egress::Attempt> egress;            // what the shadow wanted to reach, most often first
+  std::optional<ProductionCost> production_cost;  // once a pause has told
+  std::vector<noise::Check> noise_checks;         // of all treatment since the noise was last changed
   std::vector<std::string> log_tail;
   friend bool operator==(const Report&, const Report&) = default;
 };

@@ -14,9 +14,12 @@
 
 #include "agent/discovery/instance.h"
 #include "agent/session/load.h"
+#include "agent/session/noise_control.h"
 #include "agent/session/observer.h"
 #include "agent/session/production.h"
+#include "agent/session/resources.h"
 #include "agent/session/tls.h"
+#include "agent/session/watchdog.h"
 #include "common/log.h"
 #include "common/status.h"
 
@@ -29,28 +32,9 @@ constexpr char kProc[] = "/proc";
 constexpr char kCgroup[] = "/sys/fs/cgroup";
 constexpr Nanos kSampleEvery = 1s;
 constexpr Nanos kTrafficTimeout = 30s;  // how long a warm-up is drawn out while nothing has been captured
-constexpr Nanos kDrainTimeout = 1s;     // for answers still due when a block ends
+constexpr Nanos kPause = 700ms;
+constexpr Nanos kDrainTimeout = 1s;  // for answers still due when a block ends
 constexpr double kTrustedDeviation = 0.1;
-
-// The limits that a profile asks for, given what production may use.
-struct Limits {
-  MilliCpu cpu;
-  Bytes memory;
-};
-
-Limits resolve(const document::Profile& profile, const discovery::Instance& instance) {
-  Limits limits;
-  if (const auto* relative = std::get_if<document::RelativeToProduction>(&profile.cpu))
-    limits.cpu.value = std::llround(relative->factor * static_cast<double>(instance.cpu.value));
-  else
-    limits.cpu = std::get<MilliCpu>(profile.cpu);
-  if (const auto* relative = std::get_if<document::RelativeToProduction>(&profile.memory))
-    limits.memory.value =
-        static_cast<std::uint64_t>(std::llround(relative->factor * static_cast<double>(instance.memory.value)));
-  else
-    limits.memory = std::get<Bytes>(profile.memory);
-  return limits;
-}
 
 }  // namespace
 
@@ -65,7 +49,6 @@ struct Session::Impl {
         applied_fraction(plan.service.sampled_fraction) {
     report.id = plan.id;
     report.completed_blocks = plan.completed_blocks;
-    report.noise_engine = plan.profile.noise.any() ? "replay path" : "none";
   }
 
   void run();
@@ -76,12 +59,14 @@ struct Session::Impl {
   absl::Status warm_up();
   absl::Status run_block(const Block& block);
   absl::Status drain();
+  absl::Status pause();
   absl::Status wait_until(MonoTime deadline);
   absl::Status observe();
   absl::Status enter_phase(int block, double load_multiple, bool noisy);
   absl::Status settle();
   double effective_fraction() const;
   absl::Status adjust_fraction();
+  void adjust_resources();
   void note_representativeness();
   void say(State state, std::string message = "");
   void tear_down();
@@ -93,17 +78,26 @@ struct Session::Impl {
   const UniqueFd stop_event;
   const SystemClock clock;
   std::atomic<Fraction> fraction;  // that is asked for now
+  std::mutex resources_mutex;      // guards the profile whose resources are asked for now
+  document::Profile resources = plan.profile;
   Report report;
 
   discovery::Instance instance;
   std::unique_ptr<shadow::Shadow> shadow;
   std::optional<probe::Slot> shadow_slot;
   Tls tls;
+  NoiseControl noise{plan.profile.noise, clock};
   std::unique_ptr<Load> load;
   std::unique_ptr<Observer> observer;
   replay::Phase phase;
   MonoTime next_sample;
   Fraction applied_fraction;
+  Resources applied_resources;
+  std::string resources_problem;  // why they are not what was asked for last
+
+  Watchdog watchdog{plan.service.max_production_cost.value_or(Fraction{1e9})};
+  Watchdog::Window window;   // of production, since it was last emptied
+  Watchdog::Window working;  // the end of the block before
 
   std::mutex tap_mutex;  // guards the pointer, which the tap's thread follows
   std::unique_ptr<Production> production;
@@ -148,7 +142,7 @@ absl::Status Session::Impl::execute() {
 
 absl::Status Session::Impl::start_shadow() {
   ASSIGN_OR_RETURN(instance, discovery::find_instance(kProc, kCgroup, plan.service.port, plan.service.pid));
-  const Limits limits = resolve(plan.profile, instance);
+  const Resources limits = applied_resources = resolve(plan.profile, instance);
   auto started = services.runtime.start({.id = plan.id,
                                          .instance = instance,
                                          .cpu = limits.cpu,
@@ -177,8 +171,7 @@ absl::Status Session::Impl::attach() {
   replay::Limits limits;
   // Copies drawn in one block must be out before the next one counts.
   if (!plan.blocks.empty()) limits.copy_spread = std::min(limits.copy_spread, plan.blocks.front().settle);
-  // What is waited for on purpose is not a time-out.
-  limits.timeout += plan.profile.noise.response_delay_mean + 4 * plan.profile.noise.response_delay_stddev;
+  RETURN_IF_ERROR(noise.start(shadow->pid(), shadow->replay_netns(), shadow->port()));
   ASSIGN_OR_RETURN(load, Load::start(shadow->replay_netns(), target, limits, plan.seed));
   RETURN_IF_ERROR(capture_production());
 
@@ -217,15 +210,14 @@ double Session::Impl::effective_fraction() const {
 // What was measured up to now belongs to the phase that ends.
 absl::Status Session::Impl::enter_phase(int block, double load_multiple, bool noisy) {
   RETURN_IF_ERROR(observe());
+  adjust_resources();
   const double capacity = static_cast<double>(report.shadow_cpu.value) / static_cast<double>(instance.cpu.value);
   const double sampled = effective_fraction();
   phase = {.block = block, .multiplicity = sampled > 0 ? load_multiple * capacity / sampled : 0};
-  if (noisy)
-    phase.noise = {.delay_mean = plan.profile.noise.response_delay_mean,
-                   .delay_stddev = plan.profile.noise.response_delay_stddev,
-                   .error_rate = plan.profile.noise.error_rate};
+  ASSIGN_OR_RETURN(phase.noise, noise.enter(block, noisy));
   load->set_phase(phase);
   note_representativeness();
+  report.noise_engine = noise.engines();
   report.current_block = block;
   report.sampled_fraction = sampled;
   report.multiplicity = phase.multiplicity;
@@ -256,11 +248,16 @@ absl::Status Session::Impl::run_block(const Block& block) {
   const MonoTime start = clock.now();
   const double load_multiple = block.treatment ? plan.profile.load_multiple : 1;
   RETURN_IF_ERROR(enter_phase(block.index, load_multiple, block.treatment));
-  say(State::kRunning);
+  say(State::kRunning, resources_problem);
   RETURN_IF_ERROR(wait_until(start + block.settle));
   RETURN_IF_ERROR(settle());
+  RETURN_IF_ERROR(wait_until(start + block.duration - kPause));
+  RETURN_IF_ERROR(observe());
+  window = {};
   RETURN_IF_ERROR(wait_until(start + block.duration));
   RETURN_IF_ERROR(drain());
+  if (block.treatment) RETURN_IF_ERROR(pause());
+  ASSIGN_OR_RETURN(report.noise_checks, noise.checks());
   report.completed_blocks.push_back(block.index);
   on_report(report);
   return absl::OkStatus();
@@ -270,12 +267,26 @@ absl::Status Session::Impl::run_block(const Block& block) {
 // the one before.
 absl::Status Session::Impl::drain() {
   RETURN_IF_ERROR(enter_phase(-1, 0, false));
-  const MonoTime deadline = clock.now() + kDrainTimeout;
+  working = std::exchange(window, {});
+  const MonoTime deadline = clock.now() + kDrainTimeout + noise.longest_delay();
   do {
     RETURN_IF_ERROR(wait_until(std::min(deadline, clock.now() + 20ms)));
   } while (load->outstanding() > 0 && clock.now() < deadline);
   load->flush();
   return observe();
+}
+
+// Nothing is replayed for a while: production's service time now, against that of the end of the treatment before, is
+// what the session's work costs it.
+absl::Status Session::Impl::pause() {
+  window = {};
+  RETURN_IF_ERROR(wait_until(clock.now() + kPause));
+  RETURN_IF_ERROR(observe());
+  watchdog.add(working, window);
+  report.production_cost = watchdog.cost();
+  if (!plan.service.max_production_cost || !watchdog.exceeded()) return absl::OkStatus();
+  return absl::ResourceExhaustedError(describe(*report.production_cost) +
+                                      ": more than shadow.max_production_cost; lower the profile's load or resources");
 }
 
 absl::Status Session::Impl::wait_until(MonoTime deadline) {
@@ -322,10 +333,38 @@ absl::Status Session::Impl::adjust_fraction() {
   return absl::OkStatus();
 }
 
+// Load and limits change together, between blocks. What does not fit leaves the shadow as it was.
+void Session::Impl::adjust_resources() {
+  Resources asked;
+  {
+    const std::lock_guard lock(resources_mutex);
+    asked = resolve(resources, instance);
+  }
+  if (asked == applied_resources) return;
+  applied_resources = asked;  // asked for once: not again in each block if it cannot be had
+  const absl::Status changed = shadow->set_limits(asked.cpu, asked.memory);
+  resources_problem = changed.ok() ? "" : "resources stay as they are: " + std::string(changed.message());
+  if (!changed.ok()) {
+    spdlog::warn("session {}: {}", plan.id, resources_problem);
+    return;
+  }
+  report.shadow_cpu = asked.cpu;
+  report.shadow_memory = asked.memory;
+}
+
 absl::Status Session::Impl::observe() {
   RETURN_IF_ERROR(adjust_fraction());
   next_sample = clock.now() + kSampleEvery;
-  ASSIGN_OR_RETURN(auto samples, observer->look(phase.block, phase.settled, production->counters(), load->take()));
+  std::vector<replay::Reading> readings = load->take();
+  noise.take(readings);
+  ASSIGN_OR_RETURN(auto samples,
+                   observer->look(phase.block, phase.settled, production->counters(), std::move(readings)));
+  for (const telemetry::Sample& sample : samples) {
+    if (sample.role != telemetry::Role::kProduction) continue;
+    window.service_time.merge(sample.service_time);
+    window.throttled += sample.throttled;
+    window.span += sample.span;
+  }
   on_samples(std::move(samples));
   report.egress = shadow->egress_attempts();
   return absl::OkStatus();
@@ -356,6 +395,15 @@ Session::~Session() {
 
 void Session::set_sampled_fraction(Fraction fraction) {
   impl_->fraction = fraction;
+}
+
+void Session::set_noise(const document::Noise& noise) {
+  impl_->noise.set(noise);
+}
+
+void Session::set_resources(const document::Profile& profile) {
+  const std::lock_guard lock(impl_->resources_mutex);
+  impl_->resources = profile;
 }
 
 bool Session::record(const tap_record& header, std::span<const std::byte> payload) {

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "fmt/format.h"
+
 namespace gnomon::session {
 namespace {
 
@@ -30,6 +32,14 @@ double share(Nanos part, Nanos whole) {
 }
 
 }  // namespace
+
+std::string describe(const ProductionCost& cost) {
+  return fmt::format(
+      "production's p99 service time is {}, and {} in pauses of the session (×{:.2f}, 95% interval ×{:.2f} to ×{:.2f}, "
+      "of {} pauses)",
+      format_duration(cost.p99_on), format_duration(cost.p99_off), cost.p99_ratio, cost.p99_ratio_low,
+      cost.p99_ratio_high, cost.pauses);
+}
 
 void Watchdog::add(const Window& working, const Window& paused) {
   throttled_on_ += working.throttled;

@@ -2,6 +2,7 @@
 
 #include "cli/render/egress.h"
 #include "cli/render/lists.h"
+#include "cli/render/noise.h"
 #include "cli/render/session_view.h"
 #include "cli/render/table.h"
 #include "cli/render/text.h"
@@ -35,6 +36,14 @@ std::string facts(const v1::Session& session) {
   if (status.has_representativeness())
     table.add({"sample", fmt::format("{:.2f} like all captured traffic, least by its {}", status.representativeness(),
                                      status.least_represented())});
+  if (status.has_production_cost()) {
+    const v1::ProductionCost& cost = status.production_cost();
+    table.add({"cost", fmt::format("production's p99 service time ×{:.2f} of that in {} pauses{}", cost.p99_ratio(),
+                                   cost.pauses(),
+                                   cost.p99_ratio_low() > 0 ? fmt::format(" (95% interval ×{:.2f} to ×{:.2f})",
+                                                                          cost.p99_ratio_low(), cost.p99_ratio_high())
+                                                            : "")});
+  }
   return table.render();
 }
 
@@ -48,6 +57,7 @@ std::string session_text(const v1::Session& session) {
        counter_rows(telemetry::from_wire(session.tap()), telemetry::from_wire(session.replay())))
     counters.add({row.name, std::to_string(row.count), row.meaning});
   out += "\n" + counters.render();
+  if (const std::string checks = noise_checks_text(session.status()); !checks.empty()) out += "\n" + checks;
   if (const std::string egress = egress_text(session.status()); !egress.empty()) out += "\n" + egress;
   if (session.status().state() == v1::SESSION_STATE_FAILED) out += "\n" + failure_text(session);
   if (session.has_verdict()) out += "\n" + verdict_text(session.verdict(), false);

@@ -83,7 +83,16 @@ std::string noise_summary(const v1::NoiseParameters& noise) {
   std::string out;
   if (!noise.response_delay_mean().empty()) out = "delay " + noise.response_delay_mean();
   if (!noise.response_delay_stddev().empty()) out += (out.empty() ? "delay +-" : " +-") + noise.response_delay_stddev();
-  if (!noise.error_rate().empty()) out += (out.empty() ? "errors " : ", errors ") + noise.error_rate();
+  if (!noise.response_delay_distribution().empty()) out += " " + noise.response_delay_distribution();
+  const std::pair<const char*, const std::string&> others[] = {{"errors", noise.error_rate()},
+                                                               {"packets lost", noise.packet_loss()},
+                                                               {"duplicated", noise.packet_duplication()},
+                                                               {"reordered", noise.packet_reordering()},
+                                                               {"responses limited to", noise.rate_limit()},
+                                                               {"connections refused", noise.connection_refusal()},
+                                                               {"reset", noise.connection_reset()}};
+  for (const auto& [name, value] : others)
+    if (!value.empty()) out += fmt::format("{}{} {}", out.empty() ? "" : ", ", name, value);
   return out.empty() ? "none" : out;
 }
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/status.h"
+#include "coordinator/session/adjust.h"
 #include "document/service.h"
 
 namespace gnomon::session {
@@ -117,10 +118,18 @@ absl::StatusOr<v1::Session> Sessions::adjust(const v1::AdjustSessionRequest& req
   const auto active = active_.find(request.id());
   if (active == active_.end())
     return absl::FailedPreconditionError("session " + request.id() + " has ended: nothing of it can be changed");
-  if (request.sampled_fraction().empty()) return absl::InvalidArgumentError("sampled_fraction: is empty, as \"20%\"");
-  v1::ServiceDescriptor& service = *session.mutable_spec()->mutable_service();
-  service.mutable_shadow()->set_sampled_fraction(request.sampled_fraction());
-  RETURN_IF_ERROR(document::validate(service).status());
+  if (request.sampled_fraction().empty() && !request.has_noise_parameters() && !request.has_resource_allocation())
+    return absl::InvalidArgumentError(
+        "nothing to change: sampled_fraction, as \"20%\", noise_parameters or resource_allocation");
+  if (!request.sampled_fraction().empty()) {
+    v1::ServiceDescriptor& service = *session.mutable_spec()->mutable_service();
+    service.mutable_shadow()->set_sampled_fraction(request.sampled_fraction());
+    RETURN_IF_ERROR(document::validate(service).status());
+  }
+  if (request.has_noise_parameters())
+    RETURN_IF_ERROR(change_noise(request.noise_parameters(), session.status(), *session.mutable_spec()));
+  if (request.has_resource_allocation())
+    RETURN_IF_ERROR(change_resources(request.resource_allocation(), session.status(), *session.mutable_spec()));
   RETURN_IF_ERROR(store_.put_session(session));
   active->second.session = session;
   notify(session, {});

@@ -6,6 +6,7 @@
 
 #include "common/status.h"
 #include "coordinator/judge/judge.h"
+#include "coordinator/session/noise_verdict.h"
 #include "document/profile.h"
 #include "document/service.h"
 #include "telemetry/wire.h"
@@ -35,7 +36,7 @@ absl::StatusOr<std::vector<judge::BlockData>> completed_blocks(const v1::Session
   const std::set<int> completed(session.status().completed_blocks().begin(), session.status().completed_blocks().end());
   std::map<int, judge::BlockData> blocks;
   for (const v1::Block& block : session.spec().blocks())
-    if (completed.count(block.index()))
+    if (completed.count(block.index()) && block.pair() >= 0)  // -1: the profile was changed since
       blocks[block.index()] = {.pair = block.pair(), .treatment = block.kind() == v1::BLOCK_KIND_TREATMENT};
   for (const v1::Sample& wire : samples) {
     if (wire.role() != v1::ROLE_SHADOW || !wire.settled()) continue;
@@ -89,13 +90,11 @@ absl::StatusOr<v1::Verdict> judge_session(const v1::Session& session, const std:
   ASSIGN_OR_RETURN(const document::Profile profile, document::validate(session.spec().profile()));
   ASSIGN_OR_RETURN(const document::Service service, document::validate(session.spec().service()));
   ASSIGN_OR_RETURN(const std::vector<judge::BlockData> blocks, completed_blocks(session, samples));
-  const judge::Expectation expectation{.delay_mean = profile.noise.response_delay_mean,
-                                       .delay_stddev = profile.noise.response_delay_stddev,
-                                       .error_rate = profile.noise.error_rate.value};
   judge::Tolerance tolerance;
   if (service.slo_latency_p99)  // a service that may take a second is not alarmed about over two milliseconds
     tolerance.latency_absolute = std::max(tolerance.latency_absolute, *service.slo_latency_p99 / 10);
-  v1::Verdict verdict = to_wire(judge::judge(blocks, expectation, tolerance));
+  v1::Verdict verdict = to_wire(judge::judge(blocks, expected_of(profile.noise), tolerance));
+  take_checks_into_account(session.status(), verdict);
   if (session.status().state() == v1::SESSION_STATE_FAILED) {
     if (verdict.outcome() == v1::OUTCOME_AS_EXPECTED) verdict.set_outcome(v1::OUTCOME_INCONCLUSIVE);
     verdict.set_summary("The session failed before its end: " + session.status().message() +

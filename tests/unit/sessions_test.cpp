@@ -379,6 +379,38 @@ TEST_F(SessionsTest, AdjustingARunningSessionReachesItsNodeAtOnce) {
   EXPECT_EQ(sessions->adjust(request).status().code(), absl::StatusCode::kFailedPrecondition);
 }
 
+TEST_F(SessionsTest, AdjustingResourcesReachesItsNodeAndLeavesTheOthersAsTheyAre) {
+  const std::string id = placed_session();
+  const std::string memory = get(id).spec().profile().resource_allocation().memory();
+  v1::AdjustSessionRequest request;
+  request.set_id(id);
+  request.mutable_resource_allocation()->set_cpu("0.5x production");
+  ASSERT_TRUE(sessions->adjust(request).ok());
+  const v1::ResourceAllocation& asked = agent.states.back().sessions(0).profile().resource_allocation();
+  EXPECT_EQ(asked.cpu(), "0.5x production");
+  EXPECT_EQ(asked.memory(), memory);
+  request.mutable_resource_allocation()->set_cpu("much");
+  EXPECT_THAT(std::string(sessions->adjust(request).status().message()), HasSubstr("resource_allocation.cpu"));
+  EXPECT_EQ(get(id).spec().profile().resource_allocation().cpu(), "0.5x production");
+}
+
+TEST_F(SessionsTest, AdjustingTheNoiseReachesItsNodeAndReplacesItAsAWhole) {
+  const std::string id = placed_session();
+  v1::AdjustSessionRequest request;
+  request.set_id(id);
+  EXPECT_EQ(sessions->adjust(request).status().code(), absl::StatusCode::kInvalidArgument);
+  request.mutable_noise_parameters()->set_packet_loss("2%");
+  ASSERT_TRUE(sessions->adjust(request).ok());
+  EXPECT_EQ(agent.states.back().sessions(0).profile().noise_parameters().packet_loss(), "2%");
+  request.mutable_noise_parameters()->set_packet_loss("");
+  request.mutable_noise_parameters()->set_error_rate("2");
+  EXPECT_THAT(std::string(sessions->adjust(request).status().message()), HasSubstr("noise_parameters.error_rate"));
+  EXPECT_EQ(get(id).spec().profile().noise_parameters().packet_loss(), "2%");
+  request.mutable_noise_parameters()->set_error_rate("");
+  ASSERT_TRUE(sessions->adjust(request).ok());
+  EXPECT_EQ(get(id).spec().profile().noise_parameters().packet_loss(), "");
+}
+
 TEST_F(SessionsTest, WhatCannotBeAppliedNamesItsFieldAndLeavesNothing) {
   const auto message = [&](const v1::ApplyRequest& bad) {
     const auto applied = sessions->apply(bad);

@@ -1,0 +1,80 @@
+#pragma once
+// The noise of one session: which engine injects what, when it is on, and whether what was injected is what was asked
+// for.
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "agent/noise/check.h"
+#include "agent/noise/engine.h"
+#include "agent/noise/packets.h"
+#include "agent/noise/shaper.h"
+#include "agent/replay/replayer.h"
+#include "common/clock.h"
+#include "common/unique_fd.h"
+#include "document/noise.h"
+
+namespace gnomon::session {
+
+class NoiseControl {
+ public:
+  explicit NoiseControl(const document::Noise& noise, const Clock& clock) : clock_(clock), wanted_(noise) {}
+
+  // Finds out what the node can do and sets it up around the shadow, switched off. `shadow_pid` is in the shadow's
+  // network namespace, the replayer in `replay_netns` or in the same. Fails with the remedy where what is asked for
+  // cannot be had.
+  absl::Status start(int shadow_pid, int replay_netns, std::uint16_t port);
+
+  // From the next treatment on. Thread-safe.
+  void set(const document::Noise& noise);
+
+  // Noise is on from here (a treatment block) or off. Returns what the replay path injects meanwhile.
+  absl::StatusOr<noise::NoiseModel> enter(int block, bool treatment);
+
+  // What the replay path did, for the checks.
+  void take(std::span<const replay::Reading> readings);
+
+  // Of all treatment since the noise was last changed. Its counters are those of the kernel, now.
+  absl::StatusOr<std::vector<noise::Check>> checks();
+
+  std::string engines() const { return noise::describe(uses_); }
+  // How long answers may be waited for on purpose.
+  Nanos longest_delay() const { return noise_.response_delay_mean + 4 * noise_.response_delay_stddev; }
+
+ private:
+  absl::Status adopt(const document::Noise& noise);
+  absl::Status need_packets();
+  absl::Status need_shaper();
+  absl::Status switch_packets(bool on);
+  bool by(const char* kind, noise::Engine engine) const;
+  noise::NoiseModel model() const;
+
+  const Clock& clock_;
+  std::mutex mutex_;                       // guards wanted_
+  std::optional<document::Noise> wanted_;  // not adopted yet
+  document::Noise noise_;
+
+  UniqueFd shadow_netns_;
+  int replay_netns_ = -1;
+  bool inside_ = false;  // the replayer is in the shadow's namespace: all goes over its loopback
+  std::uint16_t port_ = 0;
+  noise::Capabilities capabilities_;
+  std::vector<noise::Use> uses_;
+  std::unique_ptr<noise::Packets> packets_;  // null: not needed so far
+  std::unique_ptr<noise::Shaper> shaper_;
+
+  std::set<int> treated_;  // blocks with the noise as it is now
+  noise::Tally tally_;
+  noise_counters packets_before_{};  // when it was last changed
+  noise::Shaper::Totals shaped_before_;
+  std::optional<MonoTime> on_since_;
+  Nanos on_for_{0};
+};
+
+}  // namespace gnomon::session
