@@ -128,7 +128,7 @@ absl::StatusOr<std::string> read_file(const std::string& path) {
   if (!file) return absl::NotFoundError(absl::StrCat(path, ": cannot be opened for reading"));
   std::ostringstream text;
   text << file.rdbuf();
-  if (file.bad()) return absl::InternalError(absl::StrCat(path, ": reading failed"));
+  if (text.bad() || file.bad()) return absl::InternalError(absl::StrCat(path, ": reading failed"));
   return text.str();
 }
 

@@ -1,14 +1,17 @@
 #include "agent/discovery/procfs.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <climits>
 #include <filesystem>
-#include <fstream>
 #include <iterator>
 #include <sstream>
+
+#include "common/unique_fd.h"
 
 namespace gnomon::discovery {
 namespace {
@@ -23,10 +26,17 @@ std::optional<std::uint64_t> number(std::string_view text) {
 }  // namespace
 
 std::optional<std::string> read_file(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return std::nullopt;
-  std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-  if (in.bad()) return std::nullopt;
+  // Not by a stream: its buffer throws where the read fails, as it does of a process that has just ended.
+  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.valid()) return std::nullopt;
+  std::string text;
+  char part[4096];
+  ssize_t length = 0;
+  while ((length = ::read(file.get(), part, sizeof part)) != 0) {
+    if (length < 0 && errno == EINTR) continue;
+    if (length < 0) return std::nullopt;
+    text.append(part, static_cast<std::size_t>(length));
+  }
   return text;
 }
 

@@ -35,6 +35,13 @@ class Discovery : public ::testing::Test {
   MadeUpProc made_up_;
 };
 
+TEST(Procfs, AFileWhoseReadFailsIsNoFile) {
+  // Opens, and reading its first bytes is EIO: nothing is mapped there. So does a process that ends while it is read.
+  EXPECT_FALSE(read_file("/proc/self/mem"));
+  EXPECT_FALSE(read_file("/proc/self"));
+  EXPECT_TRUE(read_file("/proc/self/stat"));
+}
+
 TEST_F(Discovery, FindsTheTopmostHolder) {
   make_server();
   const auto instance = find(8080);
