@@ -77,8 +77,8 @@ struct Session::Impl {
   const OnSamples on_samples;
   const UniqueFd stop_event;
   const SystemClock clock;
-  std::atomic<Fraction> fraction;  // that is asked for now
-  std::mutex resources_mutex;      // guards the profile whose resources are asked for now
+  std::atomic<Fraction> fraction;  // that is wanted
+  std::mutex resources_mutex;      // guards the profile whose resources are wanted
   document::Profile resources = plan.profile;
   Report report;
 
