@@ -43,7 +43,6 @@ absl::Status NoiseControl::start(int shadow_pid, int replay_netns, std::uint16_t
   replay_netns_ = replay_netns;
   inside_ = same_namespace(shadow_netns_.get(), replay_netns);
   port_ = port;
-  ASSIGN_OR_RETURN(capabilities_, find_capabilities(port));
   const std::lock_guard lock(mutex_);
   return adopt(*std::exchange(wanted_, std::nullopt));
 }
@@ -73,7 +72,11 @@ absl::StatusOr<noise::NoiseModel> NoiseControl::enter(int block, bool treatment)
 
 // Sets up what the noise needs, and counts from now on.
 absl::Status NoiseControl::adopt(const document::Noise& noise) {
-  ASSIGN_OR_RETURN(uses_, noise::choose(noise, capabilities_));
+  // What is tried loads a program: not for a session that needs to know nothing of it.
+  if (!capabilities_ && (noise.on_packets() || noise.connection_refusal.value > 0)) {
+    ASSIGN_OR_RETURN(capabilities_, find_capabilities(port_));
+  }
+  ASSIGN_OR_RETURN(uses_, noise::choose(noise, capabilities_.value_or(noise::Capabilities{})));
   noise_ = noise;
   if (uses(uses_, noise::Engine::kTc)) RETURN_IF_ERROR(need_packets());
   if (uses(uses_, noise::Engine::kNetem) || uses(uses_, noise::Engine::kHtb)) {

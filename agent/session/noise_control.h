@@ -26,7 +26,7 @@ class NoiseControl {
  public:
   explicit NoiseControl(const document::Noise& noise, const Clock& clock) : clock_(clock), wanted_(noise) {}
 
-  // Finds out what the node can do and sets it up around the shadow, switched off. `shadow_pid` is in the shadow's
+  // Sets up around the shadow what the noise needs of the node, switched off. `shadow_pid` is in the shadow's
   // network namespace, the replayer in `replay_netns` or in the same. Fails with the remedy where what is asked for
   // cannot be had.
   absl::Status start(int shadow_pid, int replay_netns, std::uint16_t port);
@@ -64,7 +64,7 @@ class NoiseControl {
   int replay_netns_ = -1;
   bool inside_ = false;  // the replayer is in the shadow's namespace: all goes over its loopback
   std::uint16_t port_ = 0;
-  noise::Capabilities capabilities_;
+  std::optional<noise::Capabilities> capabilities_;  // of the node; looked at when it matters
   std::vector<noise::Use> uses_;
   std::unique_ptr<noise::Packets> packets_;  // null: not needed so far
   std::unique_ptr<noise::Shaper> shaper_;
