@@ -95,7 +95,7 @@ struct Session::Impl {
   Resources applied_resources;
   std::string resources_problem;  // why they are not what was asked for last
 
-  Watchdog watchdog{plan.service.max_production_cost.value_or(Fraction{1e9})};
+  Watchdog watchdog{plan.service.max_production_cost};
   Watchdog::Window window;   // of production, since it was last emptied
   Watchdog::Window working;  // the end of the block before
 
@@ -284,7 +284,7 @@ absl::Status Session::Impl::pause() {
   RETURN_IF_ERROR(observe());
   watchdog.add(working, window);
   report.production_cost = watchdog.cost();
-  if (!plan.service.max_production_cost || !watchdog.exceeded()) return absl::OkStatus();
+  if (!watchdog.exceeded()) return absl::OkStatus();
   return absl::ResourceExhaustedError(describe(*report.production_cost) +
                                       ": more than shadow.max_production_cost; lower the profile's load or resources");
 }

@@ -58,7 +58,7 @@ void Watchdog::add(const Window& working, const Window& paused) {
   const double tail = kWronglyEnded / (static_cast<double>(looks_) * (looks_ + 1));
   const double low = std::exp(now.mean - t_beyond(tail, on_.size()) * now.error);
   const double more = std::exp(mean_of(off_)) * (low - 1);  // ns, at least
-  exceeded_ = exceeded_ || (low > 1 + bound_.value && more > kLeastCost);
+  exceeded_ = exceeded_ || (bound_ && low > 1 + bound_->value && more > kLeastCost);
 }
 
 Watchdog::Estimate Watchdog::estimate() const {
@@ -74,7 +74,7 @@ ProductionCost Watchdog::cost() const {
   ProductionCost cost{.pauses = static_cast<unsigned>(on_.size()),
                       .throttled_on = share(throttled_on_, span_on_),
                       .throttled_off = share(throttled_off_, span_off_),
-                      .bound = bound_.value};
+                      .bound = bound_.value_or(Fraction{}).value};
   if (on_.empty()) return cost;
   const auto back = [](double logarithm) { return Nanos(std::llround(std::exp(logarithm))); };
   cost.p99_on = back(mean_of(on_));

@@ -1,6 +1,7 @@
 #pragma once
 // What a session costs production: its service time while the session works, against pauses in which it does not.
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,7 +14,7 @@ struct ProductionCost {
   unsigned pauses = 0;  // that had requests enough, and so had the time before them
   double p99_ratio = 1, p99_ratio_low = 0, p99_ratio_high = 0;  // working ÷ paused, with a 95% interval
   double throttled_on = 0, throttled_off = 0;                   // share of time
-  double bound = 0;                                             // of p99_ratio − 1
+  double bound = 0;                                             // of p99_ratio − 1; 0: none
   Nanos p99_on{0}, p99_off{0};                                  // geometric means
   friend bool operator==(const ProductionCost&, const ProductionCost&) = default;
 };
@@ -31,7 +32,7 @@ class Watchdog {
     telemetry::Histogram service_time;
     Nanos throttled{0}, span{0};
   };
-  explicit Watchdog(Fraction bound) : bound_(bound) {}
+  explicit Watchdog(std::optional<Fraction> bound) : bound_(bound) {}  // none: costs are only told
 
   // The session's work just before a pause, and the pause. Pairs with too few requests to tell a p99 are left out.
   void add(const Window& working, const Window& paused);
@@ -46,7 +47,7 @@ class Watchdog {
   };
   Estimate estimate() const;
 
-  const Fraction bound_;
+  const std::optional<Fraction> bound_;
   std::vector<double> on_, off_;  // logarithms of p99s, ns
   Nanos throttled_on_{0}, throttled_off_{0}, span_on_{0}, span_off_{0};
   unsigned looks_ = 0;

@@ -74,7 +74,7 @@ TEST(Watchdog, LeavesAloneWhatIsWithinTheBound) {
 }
 
 TEST(Watchdog, LeavesAloneWhatNobodyNotices) {
-  Watchdog watchdog({0.02});
+  Watchdog watchdog(Fraction{0.02});
   for (int pause = 0; pause < kPauses; ++pause) {
     Watchdog::Window working, paused;
     working.service_time.record(30us, 100);  // twice as long, and 15 µs
@@ -86,7 +86,7 @@ TEST(Watchdog, LeavesAloneWhatNobodyNotices) {
 }
 
 TEST(Watchdog, SaysWhatItCosts) {
-  Watchdog watchdog({0.02});
+  Watchdog watchdog(Fraction{0.02});
   Service service(7, 2000);
   for (int pause = 0; pause < kPauses; ++pause) {
     Watchdog::Window working = service.window(1.5);
@@ -104,7 +104,7 @@ TEST(Watchdog, SaysWhatItCosts) {
 }
 
 TEST(Watchdog, LeavesOutPausesWithTooFewRequests) {
-  Watchdog watchdog({0.02});
+  Watchdog watchdog(Fraction{0.02});
   Watchdog::Window few;
   few.service_time.record(1ms, 5);
   for (int pause = 0; pause < kPauses; ++pause) watchdog.add(few, few);
