@@ -18,8 +18,8 @@ def unique(what):
     return f"gnomon-e2e-{os.getpid()}-{what}{next(_count)}"
 
 
-def wait_until(condition, what, seconds=15.0):
-    """Waits for a condition, looking often; its value. A deadline that passes is a failure that says what for."""
+def wait_until(condition, what, seconds=15.0, pause=0.02):
+    """Waits for a condition, looking every `pause` seconds; its value. A deadline that passes is a failure that says what for."""
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
@@ -27,7 +27,7 @@ def wait_until(condition, what, seconds=15.0):
             return value
         if time.monotonic() > deadline:
             raise AssertionError(f"{what}: not within {seconds:g} s")
-        time.sleep(0.02)
+        time.sleep(pause)
 
 
 class NetworkNamespace:

@@ -36,16 +36,9 @@ SERVICES = {"nginx": Nginx, "redis": Redis, "python": PythonHttp, "node": NodeRe
 PROGRAMS = {"nginx": "nginx", "redis": "redis-server", "python": "python3", "node": "node"}
 
 
-def poll(condition, seconds=30):
-    """The condition's value as soon as it holds; looks every two milliseconds."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > deadline:
-            raise AssertionError("bench-shadow: waited in vain")
-        time.sleep(0.002)
+def poll(condition):
+    """The condition's value as soon as it holds."""
+    return machine.wait_until(condition, "bench-shadow", seconds=30, pause=0.002)
 
 
 def since(start):
