@@ -23,6 +23,7 @@ struct Sample {
   Histogram response_time;
   std::uint64_t requests = 0, errors = 0, replayed = 0, replay_errors = 0, injected_errors = 0;
   Nanos cpu{0}, throttled{0};
+  std::uint64_t throttles = 0;  // periods of its CPU quota in which it was throttled
   std::uint64_t memory_bytes = 0;
   TapCounters tap;
   ReplayCounters replay;

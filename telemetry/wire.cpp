@@ -96,6 +96,7 @@ v1::Sample to_wire(const Sample& sample) {
   wire.set_injected_errors(sample.injected_errors);
   wire.set_cpu_ns(sample.cpu.count());
   wire.set_throttled_ns(sample.throttled.count());
+  wire.set_throttles(sample.throttles);
   wire.set_memory_bytes(sample.memory_bytes);
   *wire.mutable_tap() = to_wire(sample.tap);
   *wire.mutable_replay() = to_wire(sample.replay);
@@ -127,6 +128,7 @@ absl::StatusOr<Sample> from_wire(const v1::Sample& wire) {
                 .injected_errors = wire.injected_errors(),
                 .cpu = Nanos(wire.cpu_ns()),
                 .throttled = Nanos(wire.throttled_ns()),
+                .throttles = wire.throttles(),
                 .memory_bytes = wire.memory_bytes(),
                 .tap = from_wire(wire.tap()),
                 .replay = from_wire(wire.replay())};

@@ -78,6 +78,7 @@ class CgroupUsage final : public UsageReader {
       usage.cpu = Nanos(*nanos);
       usage.throttled = Nanos(keyed(stat, "throttled_time").value_or(0));
     }
+    usage.throttles = keyed(stat, "nr_throttled").value_or(0);
     const auto memory = number_in(memory_.directory() + (memory_.v2 ? "/memory.current" : "/memory.usage_in_bytes"));
     if (!memory) return gone();
     // Page cache that nobody has touched lately goes as soon as anybody wants memory: it is not what the service needs.

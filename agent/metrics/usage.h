@@ -10,9 +10,10 @@
 namespace gnomon::metrics {
 
 struct Usage {
-  Nanos cpu{0};        // cumulative
-  Nanos throttled{0};  // cumulative; zero where nothing limits it
-  Bytes memory;        // now
+  Nanos cpu{0};                 // cumulative
+  Nanos throttled{0};           // cumulative; zero where nothing limits it
+  Bytes memory;                 // now
+  std::uint64_t throttles = 0;  // cumulative: periods of its quota in which it was throttled
 };
 
 // Reads cgroup v1 (cpuacct.usage, cpu.stat, memory.usage_in_bytes less inactive file) or v2 (cpu.stat, memory.current)

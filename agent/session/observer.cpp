@@ -54,6 +54,7 @@ absl::StatusOr<telemetry::Sample> Observer::look_at(Side& side, telemetry::Role 
   // A process that ended takes its /proc account with it: the tree's sum may shrink.
   sample.cpu = std::max(Nanos(0), usage.cpu - side.last_usage.cpu);
   sample.throttled = std::max(Nanos(0), usage.throttled - side.last_usage.throttled);
+  sample.throttles = usage.throttles - std::min(usage.throttles, side.last_usage.throttles);
   sample.memory_bytes = usage.memory.value;
   side.last = std::move(reading);
   side.last_usage = usage;

@@ -86,6 +86,7 @@ TEST_F(UsageOfCgroupV1, IsReadFromItsFiles) {
   ASSERT_TRUE(usage.ok()) << usage.status();
   EXPECT_EQ(usage->cpu, nanoseconds(12345));
   EXPECT_EQ(usage->throttled, nanoseconds(777));
+  EXPECT_EQ(usage->throttles, 1u);
   EXPECT_EQ(usage->memory, Bytes{700});
   EXPECT_EQ((*reader)->source(), "cgroup v1 /a");
 }
@@ -103,7 +104,7 @@ TEST_F(UsageOfTree, IsReadFromCgroupV2) {
   for (int pid : {50, 51}) made_up_.file("proc/" + std::to_string(pid) + "/cgroup", "0::/a\n");
   made_up_.file("cgroup/cgroup.controllers", "cpu memory\n");
   made_up_.file("cgroup/a/cgroup.procs", "50\n51\n");
-  made_up_.file("cgroup/a/cpu.stat", "usage_usec 12\nuser_usec 6\nthrottled_usec 3\n");
+  made_up_.file("cgroup/a/cpu.stat", "usage_usec 12\nuser_usec 6\nnr_throttled 2\nthrottled_usec 3\n");
   made_up_.file("cgroup/a/memory.current", "1000\n");
   made_up_.file("cgroup/a/memory.stat", "anon 1\ninactive_file 400\n");
   const auto reader = open();
@@ -112,6 +113,7 @@ TEST_F(UsageOfTree, IsReadFromCgroupV2) {
   ASSERT_TRUE(usage.ok()) << usage.status();
   EXPECT_EQ(usage->cpu, microseconds(12));
   EXPECT_EQ(usage->throttled, microseconds(3));
+  EXPECT_EQ(usage->throttles, 2u);
   EXPECT_EQ(usage->memory, Bytes{600});
 }
 

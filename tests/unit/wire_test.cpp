@@ -30,6 +30,7 @@ Sample full_sample() {
   sample.injected_errors = 4;
   sample.cpu = milliseconds(70);
   sample.throttled = milliseconds(5);
+  sample.throttles = 4;
   sample.memory_bytes = 1 << 20;
   number(sample.tap);
   number(sample.replay);
@@ -55,6 +56,7 @@ TEST(Wire, ASampleComesBackAsItWas) {
   EXPECT_EQ(back->injected_errors, sample.injected_errors);
   EXPECT_EQ(back->cpu, sample.cpu);
   EXPECT_EQ(back->throttled, sample.throttled);
+  EXPECT_EQ(back->throttles, sample.throttles);
   EXPECT_EQ(back->memory_bytes, sample.memory_bytes);
   EXPECT_EQ(back->tap, sample.tap);
   EXPECT_EQ(back->replay, sample.replay);
