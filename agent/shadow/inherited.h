@@ -4,7 +4,6 @@
 
 #include <sys/types.h>
 
-#include <set>
 #include <string>
 #include <vector>
 
@@ -19,12 +18,6 @@ struct Inherited {
   std::vector<UniqueFd> descriptors;     // what it shall find there
   std::vector<std::string> environment;  // what tells it of them; LISTEN_PID is its own, and left to our init
 };
-
-// The numbers of inherited descriptors: those that the environment promises (LISTEN_FDS, to the process `pid`), and
-// those of `listeners` that are standard input, output or error, or that an argument or a variable of the environment
-// names ("fd://3", "--fd=3", "GUNICORN_FD=5,6"). `environment` is /proc/PID/environ.
-std::set<int> inherited_numbers(const std::string& environment, const std::vector<std::string>& argv, pid_t pid,
-                                const std::set<int>& listeners);
 
 // Makes them anew in the network namespace `netns`: TCP and UDP sockets with the same address and options, listening as
 // the originals do; a local socket of the same type under a name of its own; for anything else /dev/null.
