@@ -150,7 +150,7 @@ class ProcessShadow final : public Shadow {
       if (!listeners.empty()) {
         reached = run_inside(replay_netns(), CLONE_NEWNET, [&] { return try_out(http_path, deadline); });
         if (reached.ok()) return listeners;
-        if (http_path.empty()) return with_output(reached);
+        if (http_path.empty() && !absl::IsDeadlineExceeded(reached)) return with_output(reached);
       }
       if (wait_for_end(kPauseMs)) return with_output(absl::FailedPreconditionError(end_of_process()));
       if (std::chrono::steady_clock::now() >= deadline) {
@@ -192,10 +192,10 @@ class ProcessShadow final : public Shadow {
 
   // Does it accept a connection, and answer?
   absl::Status try_out(const std::string& http_path, std::chrono::steady_clock::time_point deadline) const {
-    if (http_path.empty()) return accepts_connection(address(), port());
     constexpr Nanos kAtOnce = std::chrono::seconds(1);  // a service that hangs while it starts is asked again
-    const Nanos left = deadline - std::chrono::steady_clock::now();
-    return answers_http(address(), port(), http_path, std::clamp(left, Nanos(1'000'000), kAtOnce));
+    const Nanos left = std::clamp<Nanos>(deadline - std::chrono::steady_clock::now(), Nanos(1'000'000), kAtOnce);
+    if (http_path.empty()) return accepts_connection(address(), port(), fmt::format("{}/{}/net", kProc, pid_), left);
+    return answers_http(address(), port(), http_path, left);
   }
 
   // Duplicates of what listens on the port; none also if a process that held one has just ended (a service that

@@ -1,13 +1,16 @@
 #include "agent/shadow/readiness.h"
 
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <string_view>
 
 #include "common/status.h"
@@ -18,6 +21,7 @@ namespace gnomon::shadow {
 namespace {
 
 constexpr Nanos kConnectTimeout = std::chrono::seconds(1);  // the link has no other end to lose packets on
+constexpr int kLookAgainMs = 2;
 constexpr std::size_t kLongestStatusLine = 512;
 
 absl::StatusOr<UniqueFd> connect_to(const std::string& address, std::uint16_t port, Nanos timeout) {
@@ -61,8 +65,30 @@ std::string status_line(int socket, std::chrono::steady_clock::time_point deadli
 
 }  // namespace
 
-absl::Status accepts_connection(const std::string& address, std::uint16_t port) {
-  return connect_to(address, port, kConnectTimeout).status();
+std::uint64_t connections_waiting(const std::string& net, std::uint16_t port) {
+  std::uint64_t waiting = 0;
+  for (const char* table : {"/tcp", "/tcp6"}) {
+    std::ifstream lines(net + table);
+    // "0: 0100007F:1F90 00000000:0000 0A 00000000:00000003": of a listener the last number is what waits.
+    for (std::string line; std::getline(lines, line);) {
+      unsigned local = 0, state = 0, queued = 0;
+      if (std::sscanf(line.c_str(), " %*d: %*[0-9A-F]:%X %*[0-9A-F]:%*X %X %*X:%X", &local, &state, &queued) == 3 &&
+          local == port && state == TCP_LISTEN)
+        waiting += queued;
+    }
+  }
+  return waiting;
+}
+
+absl::Status accepts_connection(const std::string& address, std::uint16_t port, const std::string& net, Nanos timeout) {
+  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  ASSIGN_OR_RETURN(const UniqueFd socket, connect_to(address, port, kConnectTimeout));
+  while (connections_waiting(net, port) > 0) {
+    if (std::chrono::steady_clock::now() >= deadline)
+      return absl::DeadlineExceededError(fmt::format("port {} is open, but the service takes no connection", port));
+    ::poll(nullptr, 0, kLookAgainMs);
+  }
+  return absl::OkStatus();
 }
 
 absl::Status answers_http(const std::string& address, std::uint16_t port, const std::string& path, Nanos timeout) {

@@ -37,6 +37,16 @@ print('warming', flush=True)
 http.server.HTTPServer(('0.0.0.0', int(sys.argv[1])), Handler).serve_forever()
 )";
 
+// As one whose socket is there before it: a supervisor's, or one that loads for long. Nobody is answered meanwhile.
+const char kLateServer[] = R"(
+import socket, sys, time
+listener = socket.create_server(('0.0.0.0', int(sys.argv[1])), backlog=16)
+print('loading', flush=True)
+time.sleep(3)
+print('serving', flush=True)
+while True: listener.accept()[0].close()
+)";
+
 class Readiness : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -90,6 +100,23 @@ TEST_F(Readiness, OfAShadowThatDiesIsToldWithItsStatusAndLastLines) {
   const std::string text = refusal(kReadyTimeout, "/healthz");
   EXPECT_THAT(text, HasSubstr("the shadow ended with status 3 before it was ready"));
   EXPECT_THAT(text, HasSubstr("the disk is full"));
+}
+
+TEST(ReadinessOfAnOpenPort, IsThatTheServiceTakesAConnection) {
+  if (const std::string missing = missing_for_shadows(); !missing.empty()) GTEST_SKIP() << missing;
+  TemporaryDirectory files, state;
+  const std::uint16_t port = free_port();
+  const Service service({"/usr/bin/python3", files.file("late.py", kLateServer), std::to_string(port)}, "/");
+  const auto instance = wait_for_instance(port);
+  ASSERT_TRUE(instance.ok()) << instance.status();
+  auto runtime = Runtime::create(state.path(), kTestBudget);
+  ASSERT_TRUE(runtime.ok()) << runtime.status();
+  auto shadow = (*runtime)->start({"s1", *instance, MilliCpu{500}, Bytes{128u << 20}});
+  ASSERT_TRUE(shadow.ok()) << shadow.status();
+  const auto early = (*shadow)->wait_ready(1s);
+  ASSERT_FALSE(early.ok()) << "an open port that nobody serves was taken for a service";
+  const auto ready = (*shadow)->wait_ready(kReadyTimeout);
+  ASSERT_TRUE(ready.ok()) << ready.status();
 }
 
 }  // namespace
