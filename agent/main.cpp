@@ -36,7 +36,9 @@ int main(int argc, char** argv) {
   cli.add_option("--state-root", config.state_root, "Where run-time state is kept")->capture_default_str();
   cli.add_option("--metrics", config.metrics, "Where Prometheus finds /metrics (docs/metrics.md), or off")
       ->capture_default_str();
-  cli.add_option("--log-level", log_level, "debug, info, warn or error")->capture_default_str();
+  cli.add_option("--log-level", log_level, "how much to log")
+      ->check(CLI::IsMember({"debug", "info", "warn", "error"}))
+      ->capture_default_str();
   CLI11_PARSE(cli, argc, argv);
 
   gnomon::start_logging("gnomon-agent", log_level.c_str());

@@ -51,7 +51,7 @@ void add_apply(CLI::App& cli, const std::string& coordinator, Run& run) {
   command->fallthrough();
   const auto options = std::make_shared<Options>();
   command->add_option("-f,--file", options->files, "File with documents; may be given several times")->required();
-  command->add_option("--for", options->duration, "Length of the sessions that start (default: 60s)");
+  command->add_option("--for", options->duration, "Length of the sessions that start, 15s to 24h (default: 60s)");
   command->add_option("--fraction", options->fraction, "Share of connections to sample, instead of the descriptor's");
   command->callback(
       [&run, &coordinator, options] { run = [&coordinator, options] { return run_apply(*options, coordinator); }; });

@@ -6,12 +6,14 @@
 
 #include "CLI/CLI.hpp"
 #include "common/log.h"
+#include "common/version.h"
 #include "coordinator/app.h"
 
 int main(int argc, char** argv) {
   CLI::App cli("Gnomon's coordinator: serves agents and the API, keeps its state in SQLite.", "gnomon-coordinator");
   gnomon::coordinator::Config config{.listen = "127.0.0.1:7400", .metrics = "127.0.0.1:7401"};
   std::string log_level = "info";
+  cli.set_version_flag("--version", gnomon::kVersion);
   cli.add_option("--listen", config.listen,
                  "\"host:port\" or \"unix:path\"; no authentication: keep it off open networks")
       ->capture_default_str();

@@ -1,5 +1,6 @@
 #include "cli/render/describe.h"
 
+#include "cli/render/cost.h"
 #include "cli/render/egress.h"
 #include "cli/render/lists.h"
 #include "cli/render/noise.h"
@@ -36,14 +37,9 @@ std::string facts(const v1::Session& session) {
   if (status.has_representativeness())
     table.add({"sample", fmt::format("{:.2f} like all captured traffic, least by its {}", status.representativeness(),
                                      status.least_represented())});
-  if (status.has_production_cost()) {
-    const v1::ProductionCost& cost = status.production_cost();
-    table.add({"cost", fmt::format("production's p99 service time ×{:.2f} of that in {} pauses{}", cost.p99_ratio(),
-                                   cost.pauses(),
-                                   cost.p99_ratio_low() > 0 ? fmt::format(" (95% interval ×{:.2f} to ×{:.2f})",
-                                                                          cost.p99_ratio_low(), cost.p99_ratio_high())
-                                                            : "")});
-  }
+  if (!status.warm_up().empty()) table.add({"warm-up", status.warm_up()});
+  if (const std::string cost = production_cost(status); !cost.empty()) table.add({"cost", cost});
+  if (const std::string more = production_throttling(status); !more.empty()) table.add({"", more});
   return table.render();
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cli/render/cost.h"
 #include "cli/render/html.h"
 #include "cli/render/report_series.h"
 #include "cli/render/report_style.h"
@@ -50,6 +51,9 @@ std::string head(const SessionView& view) {
               status.shadow_memory_bytes() > 0 ? format_bytes(Bytes{status.shadow_memory_bytes()}) : "");
   out += fact("Sampled requests", format_fraction(Fraction{status.sampled_fraction()}));
   out += fact("Noise by", status.noise_engine());
+  if (const std::string cost = production_cost(status); !cost.empty()) out += fact("Cost", cost);
+  if (const std::string more = production_throttling(status); !more.empty()) out += fact("Throttling and loss", more);
+  if (!status.warm_up().empty()) out += fact("Warm-up", status.warm_up());
   return out + "</dl>\n</section>\n";
 }
 
@@ -104,6 +108,18 @@ std::string failure_section(const v1::SessionStatus& status) {
   std::string lines;
   for (const std::string& line : status.log_tail()) lines += escape_html(line) + "\n";
   return lines.empty() ? "" : "<section>\n<h2>The shadow&#39;s last lines</h2>\n<pre>" + lines + "</pre>\n</section>\n";
+}
+
+std::string egress_section(const v1::SessionStatus& status) {
+  if (status.egress().empty()) return "";
+  std::string out =
+      "<section>\n<h2>What the shadow wanted to reach</h2>\n<div class='wide'><table>\n<tr><th>Destination</th>"
+      "<th>By</th><th class='number'>Times</th><th>It was</th></tr>\n";
+  for (const v1::EgressAttempt& attempt : status.egress())
+    out += fmt::format("<tr><td>{}</td><td>{}</td><td class='number'>{}</td><td>{}</td></tr>\n",
+                       attempt.destination() == "*" ? "anything" : escape_html(attempt.destination()),
+                       escape_html(attempt.transport()), attempt.attempts(), escape_html(attempt.action()));
+  return out + "</table></div>\n</section>\n";
 }
 
 std::string charts_section(const SessionView& view) {
@@ -164,6 +180,7 @@ std::string report_html(const SessionView& view, const std::string& version) {
   out += head(view);
   if (session.verdict().metrics_size() > 0) out += verdict_section(session.verdict());
   out += failure_section(session.status());
+  out += egress_section(session.status());
   out += charts_section(view);
   out += "<section>\n<h2>Profile</h2>\n<pre>" + escape_html(to_json(session.spec().profile())) + "</pre>\n</section>\n";
   out += counters_section(view);

@@ -1,5 +1,8 @@
 #include "cli/render/verdict.h"
 
+#include <algorithm>
+#include <cctype>
+
 #include "cli/render/table.h"
 #include "cli/render/text.h"
 #include "fmt/format.h"
@@ -11,6 +14,18 @@ std::string colored(v1::Outcome outcome, const std::string& text, bool color) {
   if (!color) return text;
   const char* code = outcome == v1::OUTCOME_AS_EXPECTED ? "32" : outcome == v1::OUTCOME_ANOMALY ? "31" : "33";
   return fmt::format("\x1b[1;{}m{}\x1b[0m", code, text);
+}
+
+// The outcome is said once: a summary that begins with it goes on from there.
+std::string verdict_sentence(const v1::Verdict& verdict, bool color) {
+  const std::string outcome = outcome_name(verdict.outcome()), summary = printable(verdict.summary());
+  const auto same = [](char one, char other) { return std::tolower(static_cast<unsigned char>(one)) == other; };
+  const bool begins_with_it =
+      summary.size() >= outcome.size() && std::equal(outcome.begin(), outcome.end(), summary.begin(),
+                                                     [&](char word, char text) { return same(text, word); });
+  std::string text = "verdict: " + colored(verdict.outcome(), outcome, color);
+  if (begins_with_it) return text + summary.substr(outcome.size());
+  return summary.empty() ? text : text + ". " + summary;
 }
 
 }  // namespace
@@ -29,9 +44,7 @@ std::string verdict_text(const v1::Verdict& verdict, bool color) {
   for (const v1::MetricVerdict& metric : verdict.metrics())
     if (metric.outcome() != v1::OUTCOME_AS_EXPECTED && !metric.reason().empty())
       out += fmt::format("{}: {}\n", metric_name(metric.metric()), printable(metric.reason()));
-  out += "verdict: " + colored(verdict.outcome(), outcome_name(verdict.outcome()), color);
-  if (!verdict.summary().empty()) out += ". " + printable(verdict.summary());
-  return out + "\n";
+  return out + verdict_sentence(verdict, color) + "\n";
 }
 
 std::string failure_text(const v1::Session& session) {

@@ -145,6 +145,9 @@ TEST(Verdict, ListsEveryMetricAndEndsOnTheSummary) {
   EXPECT_THAT(text, HasSubstr("service time p99: the interval lies above"));
   EXPECT_THAT(text, HasSubstr("\nverdict: anomaly. Throttling rose by 12.4%"));
   EXPECT_THAT(text, Not(HasSubstr("\x1b")));
+  v1::Verdict said = synthetic_verdict();
+  said.set_summary("Anomaly in throttling: it rose.");
+  EXPECT_THAT(verdict_text(said, false), HasSubstr("\nverdict: anomaly in throttling: it rose.\n"));
   EXPECT_THAT(verdict_text(synthetic_verdict(), true), HasSubstr("\x1b[1;31manomaly\x1b[0m"));
 }
 

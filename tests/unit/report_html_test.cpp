@@ -70,6 +70,26 @@ TEST(Report, EscapesWhatTheServiceSays) {
   EXPECT_THAT(report_html(view, attack), Not(HasSubstr("<script")));
 }
 
+TEST(Report, SaysWhatTheShadowWantedToReachAndWhatItCost) {
+  v1::SessionEvent event;
+  *event.mutable_session() = synthetic_session();
+  v1::SessionStatus& status = *event.mutable_session()->mutable_status();
+  EXPECT_THAT(report_html(synthetic_view(), "1"), Not(HasSubstr("wanted to reach")));
+  v1::EgressAttempt& attempt = *status.add_egress();
+  attempt.set_destination("10.0.3.9:6379<");
+  attempt.set_transport("tcp");
+  attempt.set_action("denied");
+  attempt.set_attempts(214);
+  status.mutable_production_cost()->set_pauses(9);
+  status.mutable_production_cost()->set_p99_ratio(1.074);
+  SessionView view;
+  view.add(event);
+  const std::string page = report_html(view, "1");
+  EXPECT_THAT(page, HasSubstr("What the shadow wanted to reach"));
+  EXPECT_THAT(page, HasSubstr("<td>10.0.3.9:6379&lt;</td><td>tcp</td><td class='number'>214</td><td>denied</td>"));
+  EXPECT_THAT(page, HasSubstr("p99 +7.4%"));
+}
+
 TEST(Report, ASessionWithoutDataSaysSo) {
   v1::SessionEvent event;
   event.mutable_session()->mutable_status()->set_state(v1::SESSION_STATE_FAILED);
