@@ -185,13 +185,18 @@ void add_try(CLI::App& cli, Run& run) {
                       "Profile (JSON or YAML); its file may hold the service descriptor as well. Default: a quarter of "
                       "production's CPU at twice its load");
   command->add_option("--for", options->duration, "How long to measure, 15s to 24h")->capture_default_str();
+  command->add_option("--max-production-cost", options->max_cost,
+                      "End the session when it is certain to raise production's p99 by more (docs/budget.md), or off "
+                      "(default: the descriptor's, else 2%)");
   command->add_option("--report", options->report, "Write a report (HTML, one file) here");
   add_output_option(*command, options->output);
   command->add_option("--budget-cpu", options->budget_cpu, "Most CPU for the shadow (default: half of the machine's)");
   command->add_option("--budget-memory", options->budget_memory, "Most memory for the shadow (default: a quarter)");
   command->add_flag("--stay", options->stay, "Start the next session when one has ended, until Ctrl-C");
   command->add_flag("--exit-code", options->exit_code, "End with status 3 on an anomaly, 4 when inconclusive");
-  command->add_option("--log-level", options->log_level, "debug, info, warn or error")->capture_default_str();
+  command->add_option("--log-level", options->log_level, "how much to log")
+      ->check(CLI::IsMember({"debug", "info", "warn", "error"}))
+      ->capture_default_str();
   command->callback([&run, options] { run = [options] { return run_try(*options); }; });
 }
 

@@ -89,6 +89,8 @@ absl::StatusOr<TryPlan> plan_try(const TryOptions& options) {
   if (!options.protocol.empty()) plan.request.mutable_services(0)->set_protocol(options.protocol);
   for (const std::string& endpoint : options.replay_writes)
     plan.request.mutable_services(0)->mutable_shadow()->add_replay_writes(endpoint);
+  if (!options.max_cost.empty())
+    plan.request.mutable_services(0)->mutable_shadow()->set_max_production_cost(options.max_cost);
   ASSIGN_OR_RETURN(plan.service, document::validate(plan.request.services(0)));
   ASSIGN_OR_RETURN(plan.profile, document::validate(plan.request.profiles(0)));
   return plan;

@@ -48,11 +48,15 @@ absl::Status read_sample_by(const std::string& text, Service& service) {
 
 absl::Status read_cost(const std::string& text, Service& service) {
   if (text.empty()) return absl::OkStatus();
+  if (text == "off") {
+    service.max_production_cost.reset();
+    return absl::OkStatus();
+  }
   auto cost = parse_fraction(text);
   if (!cost.ok()) return annotate(cost.status(), "shadow.max_production_cost");
   if (cost->value == 0)
     return absl::InvalidArgumentError("shadow.max_production_cost: \"" + text +
-                                      "\": must be above zero, as \"2%\" of its p99 service time");
+                                      "\": must be above zero, as \"2%\" of its p99 service time, or \"off\"");
   service.max_production_cost = *cost;
   return absl::OkStatus();
 }

@@ -29,8 +29,9 @@ struct Service {
   std::optional<std::int32_t> pid;
   std::optional<Nanos> slo_latency_p99;
   std::optional<Fraction> slo_error_rate;
-  Readiness readiness;                          // of its shadows
-  std::optional<Fraction> max_production_cost;  // of its p99 service time; a session that costs more is ended
+  Readiness readiness;  // of its shadows
+  // Of its p99 service time; a session that is certain to cost more is ended. nullopt: none is.
+  std::optional<Fraction> max_production_cost{Fraction{0.02}};
   Fraction sampled_fraction{0.05};
   std::string sample_by{kSampleBy[0]};     // one of kSampleBy, or kSampleByHeader and a name
   std::vector<std::string> replay_writes;  // classes of endpoint, or "*"

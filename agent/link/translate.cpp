@@ -47,6 +47,14 @@ v1::ProductionCost to_wire(const session::ProductionCost& cost) {
   wire.set_throttled_on(cost.throttled_on);
   wire.set_throttled_off(cost.throttled_off);
   wire.set_bound(cost.bound);
+  wire.set_p99_on_ns(cost.p99_on.count());
+  wire.set_p99_off_ns(cost.p99_off.count());
+  wire.set_throttles_on(cost.throttles_on);
+  wire.set_throttles_off(cost.throttles_off);
+  wire.set_lost_on(cost.lost_on);
+  wire.set_lost_off(cost.lost_off);
+  wire.set_left_out(cost.left_out);
+  wire.set_exceeded(cost.exceeded);
   return wire;
 }
 
@@ -85,6 +93,7 @@ v1::SessionStatus to_wire(const session::Report& report) {
     added.set_action(attempt.action);
     added.set_attempts(attempt.attempts);
   }
+  wire.set_warm_up(report.warm_up);
   if (report.production_cost) *wire.mutable_production_cost() = to_wire(*report.production_cost);
   for (const noise::Check& check : report.noise_checks) *wire.add_noise_checks() = to_wire(check);
   for (const std::string& line : report.log_tail) wire.add_log_tail(line);

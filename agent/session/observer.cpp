@@ -89,10 +89,7 @@ absl::StatusOr<std::vector<telemetry::Sample>> Observer::look(int block, bool se
   const MonoTime now = clock_.now();
   const WallTime wall = clock_.wall_now();
   const Nanos span = now - std::exchange(last_look_, now);
-  const double kept = std::exp2(-std::chrono::duration<double>(span) / kHalfLife);
-  recent_requests_ = recent_requests_ * kept + static_cast<double>(production.requests);
-  recent_captured_ =
-      recent_captured_ * kept + static_cast<double>(production.tap.requests - production.tap.unsampled_requests);
+  if (!leave_out_) note_recent(production, span);
 
   std::vector<telemetry::Sample> samples;
   const auto finish = [&](telemetry::Sample& sample, int of_block, bool is_settled) {
@@ -117,6 +114,18 @@ absl::StatusOr<std::vector<telemetry::Sample>> Observer::look(int block, bool se
   samples.push_back(std::move(production));
   samples.push_back(std::move(shadow));
   return samples;
+}
+
+void Observer::note_recent(const telemetry::Sample& production, Nanos span) {
+  const double kept = std::exp2(-std::chrono::duration<double>(span) / kHalfLife);
+  recent_requests_ = recent_requests_ * kept + static_cast<double>(production.requests);
+  recent_captured_ =
+      recent_captured_ * kept + static_cast<double>(production.tap.requests - production.tap.unsampled_requests);
+}
+
+void Observer::follow(std::unique_ptr<metrics::UsageReader> usage) {
+  production_.subject.usage = std::move(usage);
+  if (auto now = production_.subject.usage->read(); now.ok()) production_.last_usage = *now;
 }
 
 std::optional<double> Observer::recent_fraction() const {

@@ -29,6 +29,11 @@ class Observer {
   absl::StatusOr<std::vector<telemetry::Sample>> look(int block, bool settled, const telemetry::TapCounters& capture,
                                                       std::vector<replay::Reading> readings);
 
+  // What is seen from now on says nothing about the recent fraction, as nothing new is sampled, or does again.
+  void leave_out_of_recent(bool leave_out) { leave_out_ = leave_out; }
+  // Production's process is another one from now on.
+  void follow(std::unique_ptr<metrics::UsageReader> usage);
+
   // Since the observer was made.
   std::uint64_t captured_requests() const { return last_tap_.requests; }
   // The share of production's requests that was captured and chosen lately (older ones count half as much every 5 s);
@@ -42,6 +47,7 @@ class Observer {
     metrics::Usage last_usage;
   };
   absl::StatusOr<telemetry::Sample> look_at(Side& side, telemetry::Role role);
+  void note_recent(const telemetry::Sample& production, Nanos span);
 
   probe::Probe& probe_;
   const std::string session_id_;
@@ -49,6 +55,7 @@ class Observer {
   Side production_, shadow_;
   MonoTime last_look_;
   telemetry::TapCounters last_tap_;
+  bool leave_out_ = false;
   double recent_requests_ = 0, recent_captured_ = 0;
 };
 

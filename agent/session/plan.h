@@ -48,6 +48,7 @@ struct Report {
   std::string least_represented;
   std::string noise_engine;
   std::vector<egress::Attempt> egress;            // what the shadow wanted to reach, most often first
+  std::string warm_up;                            // when it ended, and whether latency was steady; empty: not yet
   std::optional<ProductionCost> production_cost;  // once a pause has told
   std::vector<noise::Check> noise_checks;         // of all treatment since the noise was last changed
   std::vector<std::string> log_tail;

@@ -63,6 +63,10 @@ absl::Status Production::set_fraction(Fraction fraction) {
   return absl::OkStatus();
 }
 
+absl::Status Production::set_off(bool off) {
+  return by_request_ ? absl::OkStatus() : probe_.set_sampled_fraction(slot_, off ? Fraction{0} : fraction_);
+}
+
 bool Production::record(const tap_record& header, std::span<const std::byte> payload) {
   if (header.slot != slot_) return false;
   capture_->record(header, payload);

@@ -32,6 +32,10 @@ class Production {
   absl::Status set_fraction(Fraction fraction);
   bool draws_requests() const { return by_request_; }
 
+  // No new connection is sampled while it is off. Those that are stay so: their streams would be lost for good where
+  // their protocol cannot be joined in the middle. Where requests are drawn new ones are as well, for the same reason.
+  absl::Status set_off(bool off);
+
   // From the tap's thread. False: of another slot.
   bool record(const tap_record& header, std::span<const std::byte> payload);
 

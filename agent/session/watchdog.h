@@ -1,57 +1,75 @@
 #pragma once
-// What a session costs production: its service time while the session works, against pauses in which it does not.
+// What a session costs production: its service time and throttling while the session works, against pauses in which it
+// does not.
 
+#include <cstdint>
 #include <optional>
 #include <string>
-#include <vector>
 
+#include "agent/session/centre.h"
 #include "common/units.h"
-#include "telemetry/histogram.h"
+#include "telemetry/sample.h"
 
 namespace gnomon::session {
 
 struct ProductionCost {
-  unsigned pauses = 0;  // that had requests enough, and so had the time before them
-  double p99_ratio = 1, p99_ratio_low = 0, p99_ratio_high = 0;  // working ÷ paused, with a 95% interval
-  double throttled_on = 0, throttled_off = 0;                   // share of time
-  double bound = 0;                                             // of p99_ratio − 1; 0: none
-  Nanos p99_on{0}, p99_off{0};                                  // geometric means
+  unsigned pauses = 0;    // compared with work beside them
+  unsigned left_out = 0;  // that were not, as one side had too few requests
+  // Working ÷ paused: the median over pauses, and a 95% confidence sequence, which holds whenever it is looked at; its
+  // ends are 0 while there is too little to tell.
+  double p99_ratio = 1, p99_ratio_low = 0, p99_ratio_high = 0;
+  Nanos p99_on{0}, p99_off{0};                 // geometric means
+  double throttled_on = 0, throttled_off = 0;  // share of time
+  double throttles_on = 0, throttles_off = 0;  // periods of its quota in which it was throttled, a second
+  double lost_on = 0, lost_off = 0;            // share of the captured bytes
+  double bound = 0;                            // of p99_ratio − 1; 0: none
+  bool exceeded = false;
   friend bool operator==(const ProductionCost&, const ProductionCost&) = default;
 };
 
-// "p99 service time 1.2 ms, 0.9 ms in pauses (×1.31, 95% interval ×1.10 to ×1.55, of 7)".
-std::string describe(const ProductionCost& cost);
+// "+7.4% (5.1% to 9.8%)".
+std::string describe_change(double ratio, double low, double high);
 
-// Pure. Each pause is compared with the time just before it, of the same length, so that what production does by itself
-// is on both sides: were the session to cost nothing, either could be the other, and the logarithm of their p99s' ratio
-// would lie symmetrically around zero (a t-test is conservative then). It is looked at after each pause: the k-th look
-// spends 1/(k(k+1)) of the 5% of sessions that may be ended wrongly, so that all looks together stay within it.
+// Pure. A pause is compared with as long a time of work beside it, before or after as was drawn: were the session to
+// cost nothing, either could be the other, whatever production does by itself, and the logarithm of their p99s' ratio
+// would lie symmetrically around zero. So it is a paired test that stays valid however often one looks (see Centre).
 class Watchdog {
  public:
   struct Window {  // of production
     telemetry::Histogram service_time;
     Nanos throttled{0}, span{0};
+    std::uint64_t throttles = 0, bytes = 0, lost_bytes = 0;
+    void add(const telemetry::Sample& sample);
   };
   explicit Watchdog(std::optional<Fraction> bound) : bound_(bound) {}  // none: costs are only told
 
-  // The session's work just before a pause, and the pause. Pairs with too few requests to tell a p99 are left out.
+  // Work, and the pause beside it. Pairs with too few requests to tell a p99 are left out.
   void add(const Window& working, const Window& paused);
 
-  ProductionCost cost() const;  // the interval's ends are 0 while there are fewer than four pauses
-  // It is certain that the session costs more than the bound, and more than what matters (0.1 ms).
-  bool exceeded() const { return exceeded_; }
+  ProductionCost cost() const;
+  // Why the session is to be ended, for people: it is certain (97.5% each) that production's p99 is higher by more than
+  // the bound, and by more than what matters (0.1 ms), or that it is throttled for so much more of its time. nullopt:
+  // it may go on.
+  const std::optional<std::string>& exceeded() const { return exceeded_; }
 
  private:
-  struct Estimate {
-    double mean = 0, error = 0;  // of the logarithm of the ratio
+  struct Totals {
+    double log_p99 = 0;  // of pairs that count
+    Nanos throttled{0}, span{0};
+    std::uint64_t throttles = 0, bytes = 0, lost_bytes = 0;
+    void add(const Window& window);
+    double throttled_share() const, throttles_a_second() const, lost_share() const;
   };
-  Estimate estimate() const;
+
+  std::optional<std::string> find_excess() const;
+  Nanos mean_p99(const Totals& side) const;  // geometric, of the pairs that count; there is one
 
   const std::optional<Fraction> bound_;
-  std::vector<double> on_, off_;  // logarithms of p99s, ns
-  Nanos throttled_on_{0}, throttled_off_{0}, span_on_{0}, span_off_{0};
-  unsigned looks_ = 0;
-  bool exceeded_ = false;
+  Centre p99_{0.2};         // differences of logarithms
+  Centre throttled_{0.02};  // differences of shares of time
+  Totals on_, off_;
+  unsigned left_out_ = 0;
+  std::optional<std::string> exceeded_;
 };
 
 }  // namespace gnomon::session

@@ -20,7 +20,7 @@ TEST(ValidateReadiness, IsAnOpenPortWithinTenSecondsUnlessSaidOtherwise) {
   ASSERT_TRUE(service.ok()) << service.status();
   EXPECT_EQ(service->readiness.http_path, "");
   EXPECT_EQ(service->readiness.timeout, 10s);
-  EXPECT_FALSE(service->max_production_cost);
+  EXPECT_DOUBLE_EQ(service->max_production_cost->value, 0.02);
 }
 
 TEST(ValidateReadiness, TypesWhatIsSaid) {
@@ -33,6 +33,14 @@ TEST(ValidateReadiness, TypesWhatIsSaid) {
   EXPECT_EQ(service->readiness.http_path, "/healthz?full=1");
   EXPECT_EQ(service->readiness.timeout, 90s);
   EXPECT_DOUBLE_EQ(service->max_production_cost->value, 0.1);
+}
+
+TEST(ValidateReadiness, TakesABoundThatIsOff) {
+  v1::ServiceDescriptor message = web();
+  message.mutable_shadow()->set_max_production_cost("off");
+  const auto service = validate(message);
+  ASSERT_TRUE(service.ok()) << service.status();
+  EXPECT_FALSE(service->max_production_cost);
 }
 
 TEST(ValidateReadiness, NamesTheFieldThatIsWrong) {
