@@ -7,108 +7,97 @@
 namespace gnomon::detect {
 namespace {
 
+constexpr std::size_t kUnknown = 20;  // observations before a range means anything
+constexpr double kMost = 1e4;
+
 double& at(Aspects& aspects, Aspect aspect) {
   return aspects[static_cast<std::size_t>(aspect)];
 }
 
-template <class Counts>
-double blend(const Counts& counts, std::size_t symbol, double prior) {
-  double total = 1;
-  for (double count : counts) total += count;
-  return (counts[symbol] + prior) / total;
+Categories::Vector uniform(double scale) {
+  Categories::Vector all;
+  all.fill(scale);
+  return all;
 }
 
-std::array<Scale, 24> hourly_scales() {
-  return []<std::size_t... I>(std::index_sequence<I...>) {
-    return std::array<Scale, 24>{((void)I, Scale(0.002))...};
-  }
-  (std::make_index_sequence<24>());
+// Distance from the nearest of the values at this time of the last days, one observation more or less. False while
+// there are not two days, or if a day has hardly any observations.
+bool from_same_time(const PastCourses& past, double interval, double& distance) {
+  constexpr double kDay = 86400, kLeast = 8;
+  constexpr std::size_t kDays = 14;
+  const double a_day = std::round(kDay / interval);
+  if (!(interval > 0) || a_day < kLeast || 2 * a_day > static_cast<double>(past.count() - 1)) return false;
+  const std::size_t day = static_cast<std::size_t>(a_day), last = std::min(past.count() - 1, PastCourses::kLags);
+  const double value = past.before(0);
+  distance = std::numeric_limits<double>::infinity();
+  for (std::size_t d = 1; d <= kDays; ++d)
+    for (std::size_t lag = d * day - 1; lag <= d * day + 1 && lag <= last; ++lag)
+      distance = std::min(distance, std::fabs(value - past.before(lag)));
+  return std::isfinite(distance);
 }
 
 }  // namespace
 
-double ContextModel::code_length(std::size_t symbol) {
-  auto& one = order1_[last_];
-  auto& two = order2_[before_ * kSymbols + last_];
-  const double p = blend(two, symbol, blend(one, symbol, blend(order0_, symbol, 1.0 / kSymbols)));
-  order0_[symbol] += 1;
-  one[symbol] += 1;
-  two[symbol] += 1;
-  for (double& count : order0_) count *= 0.9995;
-  for (double& count : one) count *= 0.999;
-  for (double& count : two) count *= 0.998;
-  before_ = last_;
-  last_ = symbol;
-  return -std::log(p);
-}
-
-Features::Features() : hour_scale_(hourly_scales()) {}
-
 Aspects Features::push(double time, double value) {
   Aspects out{};
-  if (count_ == 0) last_ = value;
+  if (count_ == 0) {
+    last_ = value;
+    first_time_ = time;
+  }
   // Differences that rounding makes are no differences.
   const double epsilon = 1e-9 * std::fabs(value) + std::numeric_limits<double>::min();
-  const double step = value - last_;
-  at(out, Aspect::kStep) = step_scale_.ratio(step, epsilon);
-
-  const double rank = values_.rank(value);
-  const double score = normal_quantile(std::clamp(rank, 0.001, 0.999));
-  range(value, epsilon, out);
-  season(time, value, epsilon, out);
-  at(out, Aspect::kRankStep) = std::fabs(score - (count_ > 0 ? last_score_ : score));
-  recent(score, out);
-
-  const double step_rank = steps_.rank(step);
-  const std::size_t direction = step_rank < 0.1 ? 0 : step_rank > 0.9 ? 2 : 1;
-  novelty_.add(contexts_.code_length(std::min<std::size_t>(3, static_cast<std::size_t>(rank * 4)) * 3 + direction));
-  at(out, Aspect::kNovelty) = novelty_.mean();
-
-  short_steps_.add(std::fabs(step));
-  long_steps_.add(std::fabs(step));
-  if (long_steps_.mean() > 0) at(out, Aspect::kVolatility) = short_steps_.mean() / (long_steps_.mean() + epsilon);
-
-  values_.add(value);
-  steps_.add(step);
+  at(out, Aspect::kRecord) = range_.beyond(value) / (range_.width() + epsilon);
+  range_.add(value);
+  courses(time, value, epsilon, out);
+  levels(value, epsilon, out);
+  moves(value, epsilon, out);
+  if (++count_ <= kUnknown) out = {};
+  for (double& aspect : out) aspect = std::min(aspect, kMost);
   last_ = value;
-  last_score_ = score;
   return out;
 }
 
-// Distance from the median over that of the 5th or 95th percentile on the same side.
-void Features::range(double value, double epsilon, Aspects& out) {
-  if (values_.count() < 20) return;
-  const double low = values_.quantile(0.05), middle = values_.quantile(0.5), high = values_.quantile(0.95);
-  const double least = 0.1 * std::max(high - low, epsilon);
-  const double side = value > middle ? high - middle : middle - low;
-  at(out, Aspect::kExtreme) = std::min(1e4, std::fabs(value - middle) / (std::max(side, least) + epsilon));
+void Features::courses(double time, double value, double epsilon, Aspects& out) {
+  const std::size_t lag = courses_.nearest_lag();
+  const double analogue = lag > 0 ? std::fabs(value - courses_.before(lag - 1)) : 0;
+  courses_.push(value);
+  at(out, Aspect::kAnalogue) = analogue_.ratio(analogue, epsilon);
+  if (courses_.nearest_lag() > 0) at(out, Aspect::kShape) = shape_.ratio(courses_.shape_distance(), epsilon);
+  double distance = 0;
+  if (count_ > 0 && from_same_time(courses_, (time - first_time_) / static_cast<double>(count_), distance))
+    at(out, Aspect::kSameTime) = same_time_.ratio(distance, epsilon);
 }
 
-void Features::season(double time, double value, double epsilon, Aspects& out) {
-  double usual = 0;
-  if (day_.expected(time, usual)) {
-    const double off = value - usual;
-    at(out, Aspect::kDaily) = day_scale_.ratio(off, epsilon);
-    at(out, Aspect::kDailyLevel) = level_scale_.ratio(off - day_level_.mean(), epsilon);
-    const double limit = 5 * day_scale_.value() + epsilon;
-    day_level_.add(std::clamp(off, -limit, limit));
-    const double hours = time / 3600, hour = hours - 24 * std::floor(hours / 24);
-    Scale& scale = hour_scale_[std::min<std::size_t>(23, static_cast<std::size_t>(hour))];
-    const double ratio = scale.ratio(off, epsilon);
-    if (scale.count() >= 8) at(out, Aspect::kHourScale) = ratio;
+void Features::levels(double value, double epsilon, Aspects& out) {
+  Categories::Vector vector{value}, ranges{range_.width() + epsilon};
+  for (std::size_t i = 0; i < kWindows.size(); ++i) {
+    means_[i].add(value);
+    mean_range_[i].add(means_[i].mean());
+    vector[i + 1] = means_[i].mean();
+    ranges[i + 1] = mean_range_[i].width() + epsilon;
   }
-  day_.add(time, value);
+  const double width = range_.width();
+  const double usual = values_.count() >= static_cast<std::int64_t>(kUnknown)
+                           ? std::max(values_.quantile(0.98) - values_.quantile(0.02), 0.1 * width)
+                           : width;
+  values_.add(value);
+  at(out, Aspect::kLevels) = levels_.push(vector, uniform(width + epsilon));
+  at(out, Aspect::kEachLevel) = each_level_.push(vector, ranges);
+  at(out, Aspect::kUsualLevels) = usual_levels_.push(vector, uniform(usual + epsilon));
 }
 
-void Features::recent(double normal_score, Aspects& out) {
-  scores_[count_ % kRecent] = normal_score;
-  ++count_;
-  if (count_ < 40) return;
-  double mean = 0, variance = 0;
-  for (double score : scores_) mean += score / kRecent;
-  for (double score : scores_) variance += (score - mean) * (score - mean) / kRecent;
-  at(out, Aspect::kLevel) = std::fabs(mean);
-  at(out, Aspect::kSpread) = std::fabs(std::log(variance + 0.05));
+void Features::moves(double value, double epsilon, Aspects& out) {
+  const double step = value - last_;
+  step_range_.add(step);
+  step_size_.add(std::fabs(step));
+  at(out, Aspect::kMove) =
+      moves_.push({value, step, 0, 0}, {range_.width() + epsilon, step_range_.width() + epsilon, 1, 1});
+  Categories::Vector sizes{step};
+  for (std::size_t i = 0; i < kWindows.size(); ++i) {
+    step_means_[i].add(std::fabs(step));
+    sizes[i + 1] = step_means_[i].mean();
+  }
+  at(out, Aspect::kVolatility) = volatility_.push(sizes, uniform(0.5 * step_size_.most() + epsilon));
 }
 
 }  // namespace gnomon::detect

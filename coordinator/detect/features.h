@@ -5,61 +5,52 @@
 #include <array>
 #include <cstddef>
 
+#include "coordinator/detect/course.h"
+#include "coordinator/detect/resonance.h"
 #include "coordinator/detect/robust.h"
 
 namespace gnomon::detect {
 
 enum class Aspect {
-  kStep,        // change from the last value
-  kExtreme,     // beyond the usual range of values
-  kDaily,       // off what this time of day usually has
-  kDailyLevel,  // the same, less how far off the last values were
-  kHourScale,   // off what this time of day usually has, in units of what this hour usually is off
-  kRankStep,    // change of the normal score of the rank
-  kLevel,       // mean normal score of the last 24
-  kSpread,      // variance of the normal scores of the last 24: too wide, or too even
-  kNovelty,     // code length of the last values and changes, given the two before
-  kVolatility,  // size of recent changes over that of earlier ones
+  kRecord,       // beyond all values so far, in units of their range
+  kSameTime,     // distance from the nearest value at this time of the last 14 days
+  kShape,        // distance of the last 24's shape from that of any earlier ones
+  kAnalogue,     // distance from what followed the earlier course that is most like the last
+  kLevels,       // value and recent means unlike any before: the largest difference, in units of the values' range
+  kEachLevel,    // the same: all differences, each in units of its own range
+  kUsualLevels,  // the same, in units of the usual range
+  kMove,         // value and step to it unlike any before
+  kVolatility,   // step and mean sizes of recent steps unlike any before
 };
-inline constexpr std::size_t kAspects = 10;
+inline constexpr std::size_t kAspects = 9;
 using Aspects = std::array<double, kAspects>;  // by Aspect
 
-// Order-2 context model over 12 symbols with forgetting; code lengths as in prediction by partial matching (Cleary and
-// Witten, 1984), each order's estimate being the prior of the next.
-class ContextModel {
- public:
-  static constexpr std::size_t kSymbols = 12;
-  double code_length(std::size_t symbol);  // in nats, before the symbol is learnt
-
- private:
-  std::array<double, kSymbols> order0_{};
-  std::array<std::array<double, kSymbols>, kSymbols> order1_{};
-  std::array<std::array<double, kSymbols>, kSymbols * kSymbols> order2_{};
-  std::size_t last_ = 0, before_ = 0;
-};
-
-// Turns a series into aspects, one observation at a time. An aspect is 0 while its baseline is unknown. About 40 KiB.
+// Turns a series into aspects, one observation at a time. An aspect is 0 while its baseline is unknown. About 250 KiB.
 class Features {
  public:
-  Features();
   // time in seconds since 1970; both finite.
   Aspects push(double time, double value);
 
  private:
-  void range(double value, double epsilon, Aspects& out);
-  void season(double time, double value, double epsilon, Aspects& out);
-  void recent(double normal_score, Aspects& out);
+  void courses(double time, double value, double epsilon, Aspects& out);
+  void levels(double value, double epsilon, Aspects& out);
+  void moves(double value, double epsilon, Aspects& out);
 
-  static constexpr std::size_t kRecent = 24;
-  double last_ = 0, last_score_ = 0;
+  static constexpr std::array<double, 3> kWindows{4, 16, 64};  // of recent means, observations
+  template <class T>
+  using Each = std::array<T, kWindows.size()>;
+
   std::size_t count_ = 0;
-  Reservoir values_{300, 4000}, steps_{300, 3000};
-  Scale step_scale_{0.002}, day_scale_{0.002}, level_scale_{0.002};
-  std::array<Scale, 24> hour_scale_;
-  SeasonalProfile day_{86400, 96, 0.15};
-  Average day_level_{24}, novelty_{16}, short_steps_{12}, long_steps_{200};
-  ContextModel contexts_;
-  std::array<double, kRecent> scores_{};
+  double first_time_ = 0, last_ = 0;
+  Range range_, step_range_, step_size_;
+  Each<Range> mean_range_;
+  Each<Average> means_{Average(kWindows[0]), Average(kWindows[1]), Average(kWindows[2])}, step_means_ = means_;
+  Reservoir values_{300, 4000};
+  PastCourses courses_;
+  Scale same_time_{0.002}, shape_{0.002}, analogue_{0.002};
+  Categories levels_{1, Categories::Distance::kLargest}, each_level_{1, Categories::Distance::kSum},
+      usual_levels_{1, Categories::Distance::kSum}, moves_{0.5, Categories::Distance::kSum},
+      volatility_{1, Categories::Distance::kSum};
 };
 
 }  // namespace gnomon::detect

@@ -5,11 +5,18 @@
 
 namespace gnomon::detect {
 
-Average::Average(double half_life) : gain_(1 - std::exp2(-1 / half_life)) {}
-
 void Average::add(double x) {
   ++count_;
   mean_ += std::max(1.0 / static_cast<double>(count_), gain_) * (x - mean_);
+}
+
+void Range::add(double x) {
+  least_ = std::min(least_, x);
+  most_ = std::max(most_, x);
+}
+
+double Range::beyond(double x) const {
+  return least_ <= most_ ? std::max({least_ - x, x - most_, 0.0}) : 0;
 }
 
 double Scale::ratio(double x, double epsilon) {
@@ -52,54 +59,12 @@ void Reservoir::add(double x) {
   sorted_.insert(std::upper_bound(sorted_.begin(), sorted_.end(), x), x);
 }
 
-double Reservoir::rank(double x) const {
-  if (sorted_.empty()) return 0.5;
-  const auto [low, high] = std::equal_range(sorted_.begin(), sorted_.end(), x);
-  const auto below = static_cast<double>(low - sorted_.begin()), up_to = static_cast<double>(high - sorted_.begin());
-  return (0.5 * (below + up_to) + 0.5) / (static_cast<double>(sorted_.size()) + 1);
-}
-
 double Reservoir::quantile(double fraction) const {
   if (sorted_.empty()) return 0;
   const double place = fraction * static_cast<double>(sorted_.size() - 1);
   const auto index = static_cast<std::size_t>(place);
   const double part = place - static_cast<double>(index);
   return index + 1 < sorted_.size() ? sorted_[index] * (1 - part) + sorted_[index + 1] * part : sorted_[index];
-}
-
-SeasonalProfile::SeasonalProfile(double period, std::size_t slots, double gain)
-    : period_(period), gain_(gain), mean_(slots, 0), count_(slots, 0) {}
-
-std::size_t SeasonalProfile::slot(double time) const {
-  const double turns = time / period_;
-  const double phase = turns - std::floor(turns);
-  return std::min(static_cast<std::size_t>(phase * static_cast<double>(mean_.size())), mean_.size() - 1);
-}
-
-bool SeasonalProfile::expected(double time, double& value) const {
-  const std::size_t here = slot(time), size = mean_.size();
-  double sum = 0, weight = 0;
-  for (const auto& [at, w] : {std::pair{here, 2.0}, {(here + 1) % size, 1.0}, {(here + size - 1) % size, 1.0}}) {
-    if (count_[at] == 0) continue;
-    sum += w * mean_[at];
-    weight += w;
-  }
-  if (weight == 0) return false;
-  value = sum / weight;
-  return true;
-}
-
-void SeasonalProfile::add(double time, double value) {
-  const std::size_t here = slot(time);
-  ++count_[here];
-  mean_[here] += std::max(1.0 / static_cast<double>(count_[here]), gain_) * (value - mean_[here]);
-}
-
-double normal_quantile(double p) {
-  const double t = std::sqrt(-2 * std::log(std::min(p, 1 - p)));
-  const double z =
-      t - (2.515517 + 0.802853 * t + 0.010328 * t * t) / (1 + 1.432788 * t + 0.189269 * t * t + 0.001308 * t * t * t);
-  return p < 0.5 ? -z : z;
 }
 
 }  // namespace gnomon::detect

@@ -4,9 +4,9 @@
 
 namespace gnomon::detect {
 
-ServiceDetector::ServiceDetector(std::size_t series, const Settings& settings) : joint_(5000) {
+ServiceDetector::ServiceDetector(std::size_t series) : joint_(5000) {
   detectors_.reserve(series);
-  for (std::size_t i = 0; i < series; ++i) detectors_.emplace_back(settings);
+  for (std::size_t i = 0; i < series; ++i) detectors_.emplace_back();
 }
 
 ServiceAnomaly ServiceDetector::push(double time, std::span<const double> values) {

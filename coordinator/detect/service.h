@@ -19,7 +19,7 @@ struct ServiceAnomaly {
 // past, so that series that move together do not count as independent witnesses.
 class ServiceDetector {
  public:
-  explicit ServiceDetector(std::size_t series, const Settings& settings = {});
+  explicit ServiceDetector(std::size_t series);
   // One value a series at this time; NaN where there is none. Values beyond the number of series are ignored.
   ServiceAnomaly push(double time, std::span<const double> values);
 

@@ -30,7 +30,7 @@ class TailCalibrator {
 // Looks back kHorizon observations at most.
 class Recurrence {
  public:
-  static constexpr std::int64_t kHorizon = 1000;
+  static constexpr std::int64_t kHorizon = 3000;
   std::int64_t push(double x);
 
  private:
