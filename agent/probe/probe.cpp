@@ -4,6 +4,7 @@
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 
 #include "agent/probe/kernel_log.h"
 #include "agent/probe/programs.h"
+#include "agent/probe/ring_reader.h"
 #include "agent/probe/tls_probe.h"
 #include "bpf/probe.skel.h"
 #include "common/status.h"
@@ -25,11 +27,6 @@ namespace gnomon::probe {
 namespace {
 
 constexpr Nanos kPollInterval = std::chrono::milliseconds(5);  // how often an idle reader looks: see PROBE_WAKE_BYTES
-
-struct RingDeleter {
-  void operator()(ring_buffer* ring) const { ring_buffer__free(ring); }
-};
-using RingPtr = std::unique_ptr<ring_buffer, RingDeleter>;
 
 struct LinkDeleter {
   void operator()(bpf_link* link) const { bpf_link__destroy(link); }
@@ -87,37 +84,35 @@ class KernelProbe final : public Probe {
   absl::StatusOr<std::size_t> poll(const RecordSink& sink, Nanos timeout) override;
 
  private:
-  // Raw sums over all CPUs since the probe was loaded.
-  struct Totals {
-    probe_counters counters{};
-    probe_histogram histogram{};
+  struct Unmap {
+    void operator()(probe_shared* page) const { ::munmap(page, sizeof(*page)); }
   };
 
   absl::StatusOr<LinkPtr> attach(const char* program);
   absl::Status need_tap(Slot slot);
   void drop_needs(Slot slot);
   void look_for_causes();
-  static int on_record(void* context, void* data, std::size_t size) noexcept;
+  static absl::Status on_record(void* context, std::span<const std::byte> record);
   absl::Status check_taken(Slot slot) const;
-  absl::Status write_control(Slot slot, const probe_control& control);
   absl::Status mark(int fd, Slot slot, std::uint16_t flags);
-  absl::StatusOr<Totals> totals(Slot slot) const;
+  // Over all CPUs, since the probe was loaded.
+  absl::StatusOr<probe_measured> totals(Slot slot) const;
 
   const Choice choice_;
   SkeletonPtr skeleton_;
+  std::unique_ptr<probe_shared, Unmap> shared_;
   std::vector<LinkPtr> links_;  // of what is attached all the time
   LinkPtr tap_link_, cause_link_;
   // Slots that tap_link_ or cause_link_ is there for.
   std::bitset<PROBE_SLOTS> need_tap_, need_cause_;
   std::unique_ptr<TlsProbe> tls_;  // null until a slot carries TLS
-  RingPtr ring_;
+  std::unique_ptr<RingReader> rings_;
   int cpus_;
   std::mutex slots_;  // guards links and what take_slot() and release_slot() change; poll() reads generations without
   std::uint32_t last_generation_ = 0;
   // 0: free. Read by the polling thread, to drop what released slots left in the ring.
   std::array<std::atomic<std::uint32_t>, PROBE_SLOTS> generation_{};
-  std::array<std::unique_ptr<Totals>, PROBE_SLOTS> baseline_;
-  std::array<probe_control, PROBE_SLOTS> control_{};
+  std::array<std::unique_ptr<probe_measured>, PROBE_SLOTS> baseline_;
   // Of the poll() under way.
   const RecordSink* sink_ = nullptr;
   std::size_t handed_over_ = 0;
@@ -131,12 +126,17 @@ absl::StatusOr<LinkPtr> KernelProbe::attach(const char* program) {
 }
 
 absl::Status KernelProbe::start() {
+  void* const page =
+      ::mmap(nullptr, sizeof(probe_shared), PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(skeleton_->maps.shared), 0);
+  if (page == MAP_FAILED) return errno_status("probe: cannot map the page shared with the kernel");
+  shared_.reset(static_cast<probe_shared*>(page));
   for (const char* program : {choice_.begin, choice_.arrival, choice_.send}) {
     ASSIGN_OR_RETURN(LinkPtr link, attach(program));
     links_.push_back(std::move(link));
   }
-  ring_.reset(ring_buffer__new(bpf_map__fd(skeleton_->maps.ring), &KernelProbe::on_record, this, nullptr));
-  return ring_ ? absl::OkStatus() : errno_status("probe: cannot map the ring buffer");
+  ASSIGN_OR_RETURN(rings_, RingReader::open(bpf_map__fd(skeleton_->maps.hot_ring), bpf_map__fd(skeleton_->maps.ring),
+                                            shared_.get(), &KernelProbe::on_record, this));
+  return absl::OkStatus();
 }
 
 // Connections of the slot are sampled, or will be. Reads of the whole machine pass the tap: it is there only if one is.
@@ -159,7 +159,7 @@ void KernelProbe::drop_needs(Slot slot) {
 void KernelProbe::look_for_causes() {
   if (choice_.cause == nullptr) return;
   for (Slot slot = 0; slot < PROBE_SLOTS; ++slot) {
-    std::atomic_ref<std::uint32_t> past_tap(skeleton_->bss->past_tap[slot]);
+    std::atomic_ref<__u32> past_tap(shared_->past_tap[slot]);
     if (past_tap == 0) continue;
     const std::lock_guard lock(slots_);
     past_tap = 0;
@@ -175,13 +175,6 @@ absl::Status KernelProbe::check_taken(Slot slot) const {
   return absl::InvalidArgumentError(fmt::format("probe: slot {} is not taken", slot));
 }
 
-absl::Status KernelProbe::write_control(Slot slot, const probe_control& control) {
-  const int result = bpf_map_update_elem(bpf_map__fd(skeleton_->maps.controls), &slot, &control, BPF_ANY);
-  if (result != 0) return errno_status(-result, "probe: cannot set a slot's control");
-  control_[slot] = control;
-  return absl::OkStatus();
-}
-
 absl::StatusOr<Slot> KernelProbe::take_slot() {
   const std::lock_guard lock(slots_);
   const auto free = std::find(generation_.begin(), generation_.end(), 0u);
@@ -190,10 +183,10 @@ absl::StatusOr<Slot> KernelProbe::take_slot() {
         fmt::format("probe: all {} slots are taken; end a session of this node first", PROBE_SLOTS + 0));
   }
   const auto slot = static_cast<Slot>(free - generation_.begin());
-  ASSIGN_OR_RETURN(const Totals now, totals(slot));
+  ASSIGN_OR_RETURN(const probe_measured now, totals(slot));
   const std::uint32_t generation = last_generation_ + 1;
-  RETURN_IF_ERROR(write_control(slot, {.sample_threshold = 0, .generation = generation, .flags = 0}));
-  baseline_[slot] = std::make_unique<Totals>(now);
+  shared_->control[slot] = {.sample_threshold = 0, .generation = generation, .flags = 0};
+  baseline_[slot] = std::make_unique<probe_measured>(now);
   last_generation_ = generation;
   *free = generation;
   return slot;
@@ -206,8 +199,7 @@ void KernelProbe::release_slot(Slot slot) {
   baseline_[slot].reset();
   drop_needs(slot);
   if (tls_) tls_->detach(slot);
-  // Cannot fail: the map is an array and the slot one of its elements.
-  write_control(slot, {.sample_threshold = 0, .generation = 0, .flags = 0}).IgnoreError();
+  shared_->control[slot] = {.sample_threshold = 0, .generation = 0, .flags = 0};
 }
 
 absl::Status KernelProbe::mark(int fd, Slot slot, std::uint16_t flags) {
@@ -252,9 +244,8 @@ absl::Status KernelProbe::set_sampled_fraction(Slot slot, Fraction fraction) {
     return absl::InvalidArgumentError(fmt::format("probe: sampled fraction {}; allowed: from 0 to 1", fraction.value));
   }
   if (fraction.value > 0) RETURN_IF_ERROR(need_tap(slot));
-  probe_control control = control_[slot];
-  control.sample_threshold = static_cast<std::uint64_t>(std::llround(std::ldexp(fraction.value, 32)));
-  return write_control(slot, control);
+  shared_->control[slot].sample_threshold = static_cast<__u64>(std::llround(std::ldexp(fraction.value, 32)));
+  return absl::OkStatus();
 }
 
 absl::Status KernelProbe::set_tls(Slot slot, std::span<const tls::Library> libraries) {
@@ -262,28 +253,24 @@ absl::Status KernelProbe::set_tls(Slot slot, std::span<const tls::Library> libra
   RETURN_IF_ERROR(check_taken(slot));
   if (!tls_) {
     ASSIGN_OR_RETURN(tls_, TlsProbe::load(skeleton_->obj, {.bytes = skeleton_->rodata->ring_bytes,
-                                                           .wake_bytes = skeleton_->rodata->wake_bytes}));
+                                                           .wake_bytes = skeleton_->rodata->wake_bytes,
+                                                           .hot_wake_bytes = skeleton_->rodata->hot_wake_bytes}));
   }
   RETURN_IF_ERROR(tls_->attach(slot, libraries));
-  probe_control control = control_[slot];
-  control.flags |= CONTROL_TLS;
-  return write_control(slot, control);
+  shared_->control[slot].flags |= CONTROL_TLS;
+  return absl::OkStatus();
 }
 
-absl::StatusOr<KernelProbe::Totals> KernelProbe::totals(Slot slot) const {
-  std::vector<probe_counters> counters(static_cast<std::size_t>(cpus_));
-  std::vector<probe_histogram> histograms(static_cast<std::size_t>(cpus_));
-  int result = bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.counters), &slot, counters.data());
-  if (result == 0) result = bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.histograms), &slot, histograms.data());
+absl::StatusOr<probe_measured> KernelProbe::totals(Slot slot) const {
+  std::vector<probe_measured> cpus(static_cast<std::size_t>(cpus_));
+  const int result = bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.measured), &slot, cpus.data());
   if (result != 0) return errno_status(-result, "probe: cannot read a slot's counters");
-  Totals sum;
-  for (const probe_counters& cpu : counters) {
-    for (std::size_t i = 0; i < PROBE_COUNTERS; ++i) sum.counters.value[i] += cpu.value[i];
-  }
-  for (const probe_histogram& cpu : histograms) {
-    sum.histogram.count += cpu.count;
-    sum.histogram.sum_ns += cpu.sum_ns;
-    for (std::size_t i = 0; i < HISTOGRAM_BUCKETS; ++i) sum.histogram.bucket[i] += cpu.bucket[i];
+  probe_measured sum{};
+  for (const probe_measured& cpu : cpus) {
+    for (std::size_t i = 0; i < PROBE_COUNTERS; ++i) sum.counters.value[i] += cpu.counters.value[i];
+    sum.service_time.count += cpu.service_time.count;
+    sum.service_time.sum_ns += cpu.service_time.sum_ns;
+    for (std::size_t i = 0; i < HISTOGRAM_BUCKETS; ++i) sum.service_time.bucket[i] += cpu.service_time.bucket[i];
   }
   return sum;
 }
@@ -291,27 +278,28 @@ absl::StatusOr<KernelProbe::Totals> KernelProbe::totals(Slot slot) const {
 absl::StatusOr<Reading> KernelProbe::read(Slot slot) {
   const std::lock_guard lock(slots_);
   RETURN_IF_ERROR(check_taken(slot));
-  ASSIGN_OR_RETURN(const Totals now, totals(slot));
-  const Totals& then = *baseline_[slot];
+  ASSIGN_OR_RETURN(const probe_measured now, totals(slot));
+  const probe_measured& then = *baseline_[slot];
   Reading reading;
   for (std::size_t i = 0; i < PROBE_COUNTERS; ++i) {
     reading.counter[i] = now.counters.value[i] - then.counters.value[i];
   }
   for (std::uint32_t i = 0; i < HISTOGRAM_BUCKETS; ++i) {
-    reading.service_time.add_bucket(i, now.histogram.bucket[i] - then.histogram.bucket[i]);
+    reading.service_time.add_bucket(i, now.service_time.bucket[i] - then.service_time.bucket[i]);
   }
-  reading.service_time.add_sum(Nanos(static_cast<Nanos::rep>(now.histogram.sum_ns - then.histogram.sum_ns)));
+  reading.service_time.add_sum(Nanos(static_cast<Nanos::rep>(now.service_time.sum_ns - then.service_time.sum_ns)));
   return reading;
 }
 
-int KernelProbe::on_record(void* context, void* data, std::size_t size) noexcept {
+absl::Status KernelProbe::on_record(void* context, std::span<const std::byte> record) {
   auto& self = *static_cast<KernelProbe*>(context);
-  const auto& header = *static_cast<const tap_record*>(data);
-  if (size < sizeof(header) || header.len > size - sizeof(header) || header.slot >= PROBE_SLOTS) return -EBADMSG;
-  if (header.generation != self.generation_[header.slot]) return 0;
-  (*self.sink_)(header, {static_cast<const std::byte*>(data) + sizeof(header), header.len});
+  const auto& header = *reinterpret_cast<const tap_record*>(record.data());
+  if (record.size() < sizeof(header) || header.len > record.size() - sizeof(header) || header.slot >= PROBE_SLOTS)
+    return absl::InternalError("probe: the ring holds what is not a record");
+  if (header.generation != self.generation_[header.slot]) return absl::OkStatus();
+  (*self.sink_)(header, record.subspan(sizeof(header), header.len));
   ++self.handed_over_;
-  return 0;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::size_t> KernelProbe::poll(const RecordSink& sink, Nanos timeout) {
@@ -319,15 +307,11 @@ absl::StatusOr<std::size_t> KernelProbe::poll(const RecordSink& sink, Nanos time
   handed_over_ = 0;
   const auto deadline = std::chrono::steady_clock::now() + timeout;
   while (true) {
-    // Both return the number of records consumed, stale ones included, or a negative errno value.
     look_for_causes();
-    int result = ring_buffer__consume(ring_.get());
-    if (result < 0) return errno_status(-result, "probe: reading the ring failed");
+    RETURN_IF_ERROR(rings_->drain());
     const Nanos left = deadline - std::chrono::steady_clock::now();
     if (handed_over_ > 0 || left <= Nanos(0)) return handed_over_;
-    const auto wait = std::chrono::ceil<std::chrono::milliseconds>(std::min(left, kPollInterval));
-    result = ring_buffer__poll(ring_.get(), static_cast<int>(wait.count()));
-    if (result < 0 && result != -EINTR) return errno_status(-result, "probe: waiting for the ring failed");
+    RETURN_IF_ERROR(rings_->wait(std::min(left, kPollInterval)));
   }
 }
 

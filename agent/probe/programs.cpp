@@ -37,7 +37,11 @@ int load(probe_bpf* skeleton, std::span<const char* const> programs, Bytes ring)
   skeleton->rodata->tap_is_later =
       std::ranges::none_of(programs, [](std::string_view wanted) { return wanted == kTapPrograms.front().program; });
   skeleton->rodata->wake_bytes = std::min<std::uint32_t>(PROBE_WAKE_BYTES, bytes / 4);
+  const auto page = static_cast<std::uint32_t>(::sysconf(_SC_PAGESIZE));
+  const std::uint32_t hot_bytes = std::clamp<std::uint32_t>(bytes / 4, page, PROBE_HOT_RING_BYTES);
+  skeleton->rodata->hot_wake_bytes = hot_bytes / 2;
   if (const int result = bpf_map__set_max_entries(skeleton->maps.ring, bytes); result != 0) return result;
+  if (const int result = bpf_map__set_max_entries(skeleton->maps.hot_ring, hot_bytes); result != 0) return result;
   return probe_bpf::load(skeleton);
 }
 

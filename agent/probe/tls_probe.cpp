@@ -50,6 +50,7 @@ absl::StatusOr<std::unique_ptr<TlsProbe>> TlsProbe::load(bpf_object* tap, Ring r
   if (!skeleton) return errno_status("tls: cannot open the uprobe programs");
   skeleton->rodata->ring_bytes = ring.bytes;
   skeleton->rodata->wake_bytes = ring.wake_bytes;
+  skeleton->rodata->hot_wake_bytes = ring.hot_wake_bytes;
   int result = share_maps(skeleton->obj, tap);
   if (result == 0) result = tls_bpf::load(skeleton.get());
   if (result != 0)

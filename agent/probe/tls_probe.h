@@ -23,7 +23,7 @@ namespace gnomon::probe {
 class TlsProbe {
  public:
   struct Ring {
-    std::uint32_t bytes = 0, wake_bytes = 0;
+    std::uint32_t bytes = 0, wake_bytes = 0, hot_wake_bytes = 0;
   };
   // Loads the programs onto the maps of `tap`, which must be loaded and live longer.
   static absl::StatusOr<std::unique_ptr<TlsProbe>> load(bpf_object* tap, Ring ring);

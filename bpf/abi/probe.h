@@ -8,7 +8,8 @@ enum {
 	PROBE_SMALL_CHUNK = 208,   /* payload of the record classes: with the header 256, 1024, … bytes of ring */
 	PROBE_MEDIUM_CHUNK = 976,
 	PROBE_LARGE_CHUNK = 8144,
-	PROBE_WAKE_BYTES = 256 << 10, /* ring fill beyond which the reader is woken; below, it polls */
+	PROBE_WAKE_BYTES = 256 << 10, /* of ring fill, after each of which the reader is woken; else it polls */
+	PROBE_HOT_RING_BYTES = 128 << 10, /* the reader is woken when half of it is full */
 };
 
 /* Flags of a watched socket. */
@@ -98,7 +99,7 @@ struct probe_counters {
 	__u64 value[PROBE_COUNTERS];
 };
 
-/* Service time of a slot: request queued on the socket to first byte of the response sent, per CPU, cumulative. */
+/* Service time: request queued on the socket to first byte of the response sent. */
 struct probe_histogram {
 	__u64 count;
 	__u64 sum_ns;
@@ -106,15 +107,31 @@ struct probe_histogram {
 };
 ABI_ASSERT(sizeof(struct probe_histogram) == 16 + 8 * HISTOGRAM_BUCKETS);
 
+/* What is counted of a slot, per CPU, cumulative. In one piece: where each system call empties the TLB, every page that a
+ * program touches costs it some 30 ns. */
+struct probe_measured {
+	struct probe_counters counters;
+	struct probe_histogram service_time;
+};
+
 /* Flags of a slot. */
 enum {
 	CONTROL_TLS = 1 << 0, /* connections that are opened from now on carry TLS: capture what it decrypts to */
 };
 
-/* Written by the agent at any time; one element per slot. */
+/* Written by the agent at any time; one for each slot. */
 struct probe_control {
 	__u64 sample_threshold; /* a connection is sampled if a random u32 is below it: 0 none, 2^32 all */
 	__u32 generation;       /* another number each time the slot is taken; 0: released */
 	__u32 flags;
 };
 ABI_ASSERT(sizeof(struct probe_control) == 16);
+
+/* Mapped by the agent. */
+struct probe_shared {
+	struct probe_control control[PROBE_SLOTS];
+	__u64 spilled; /* records submitted to the large ring */
+	__u64 taken;   /* by the reader from there: while they differ, nothing goes to the hot ring */
+	__u32 past_tap[PROBE_SLOTS]; /* bytes of a sampled connection went past the tap: the agent attaches tap_cause */
+};
+ABI_ASSERT(sizeof(struct probe_shared) == 16 + 20 * PROBE_SLOTS);

@@ -28,6 +28,7 @@ struct sock {
 struct tcp_sock {
 	__u32 copied_seq; /* first byte the application has not taken */
 	__u32 rcv_nxt;    /* first number not received; a received FIN has one */
+	__u64 tcp_clock_cache; /* CLOCK_MONOTONIC in ns, when a packet was last received or sent */
 };
 
 struct tcp_skb_cb {

@@ -21,39 +21,41 @@ PROBE_MAP struct {
 
 PROBE_MAP struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, PROBE_SLOTS);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct probe_control);
-} controls SEC(".maps");
+	__type(value, struct probe_shared);
+} shared SEC(".maps");
 
 PROBE_MAP struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, PROBE_SLOTS);
 	__type(key, __u32);
-	__type(value, struct probe_counters);
-} counters SEC(".maps");
-
-PROBE_MAP struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, PROBE_SLOTS);
-	__type(key, __u32);
-	__type(value, struct probe_histogram);
-} histograms SEC(".maps");
+	__type(value, struct probe_measured);
+} measured SEC(".maps");
 
 PROBE_MAP struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 16 << 20); /* the agent sets its own before loading */
 } ring SEC(".maps");
 
-/* By slot: bytes of a sampled connection went past the tap. The agent looks at it and attaches tap_cause. */
-#ifdef PROBE_MAPS_HERE
-__u32 past_tap[PROBE_SLOTS] = {};
-#else
-extern __u32 past_tap[PROBE_SLOTS];
-#endif
+/* Takes records first: see reserve(). */
+PROBE_MAP struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, PROBE_HOT_RING_BYTES); /* less where the ring is small */
+} hot_ring SEC(".maps");
+
+static __always_inline struct probe_shared *shared_page(void)
+{
+	__u32 only = 0;
+
+	return bpf_map_lookup_elem(&shared, &only);
+}
 
 static __always_inline void tell_past_tap(__u32 slot)
 {
-	if (slot < PROBE_SLOTS)
-		past_tap[slot] = 1;
+	struct probe_shared *page = shared_page();
+
+	if (page && slot < PROBE_SLOTS)
+		page->past_tap[slot] = 1;
 }

@@ -18,20 +18,20 @@ static __always_inline struct probe_socket *watched(struct sock *sk)
 static __always_inline struct probe_control *live_control(const struct probe_socket *mark)
 {
 	__u32 slot = mark->slot;
-	struct probe_control *control = bpf_map_lookup_elem(&controls, &slot);
+	struct probe_shared *page = shared_page();
 
-	if (!control || control->generation != mark->generation)
+	if (!page || slot >= PROBE_SLOTS || page->control[slot].generation != mark->generation)
 		return NULL;
-	return control;
+	return &page->control[slot];
 }
 
 static __always_inline void count(const struct probe_socket *mark, enum probe_counter counter, __u64 n)
 {
 	__u32 slot = mark->slot;
-	struct probe_counters *cpu = bpf_map_lookup_elem(&counters, &slot);
+	struct probe_measured *cpu = bpf_map_lookup_elem(&measured, &slot);
 
 	if (cpu)
-		cpu->value[counter] += n;
+		cpu->counters.value[counter] += n;
 }
 
 static __always_inline bool fin_received(struct sock *sk)

@@ -68,10 +68,9 @@ static __always_inline struct tls_call *tls_leave(const struct pt_regs___x86 *ct
 static __always_inline void tls_emit(struct tls_cut *cut, __u64 n, const __u32 capacity)
 {
 	struct probe_socket *mark = &cut->stream->mark;
-	struct tap_record *record = NULL;
+	struct reserved to = reserve(sizeof(struct tap_record) + capacity, true);
+	struct tap_record *record = to.record;
 
-	if (room_for_data())
-		record = bpf_ringbuf_reserve(&ring, sizeof(*record) + capacity, 0);
 	if (!record) {
 		count(mark, PROBE_RING_FULL, 1);
 		lose(mark, PROBE_RING_FULL_BYTES, cut->left);
@@ -99,7 +98,7 @@ static __always_inline void tls_emit(struct tls_cut *cut, __u64 n, const __u32 c
 		record->flags |= TAP_HOLE;
 	mark->flags &= ~SOCKET_BROKEN;
 	record->len = n;
-	bpf_ringbuf_submit(record, wake_flag());
+	submit(&to);
 	count(mark, PROBE_RECORDS, 1);
 	mark->sends = 0;
 	mark->next_seq += n;

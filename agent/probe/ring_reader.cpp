@@ -1,0 +1,64 @@
+#include "agent/probe/ring_reader.h"
+
+#include <poll.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+
+#include "common/status.h"
+
+namespace gnomon::probe {
+namespace {
+
+constexpr int kReached = -ECANCELED;  // of a handler: the ring is not to be read further
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<RingReader>> RingReader::open(int hot_map, int large_map, probe_shared* shared,
+                                                             Handler handler, void* context) {
+  std::unique_ptr<RingReader> reader(new RingReader(shared, handler, context));
+  reader->hot_.reset(ring_buffer__new(hot_map, &RingReader::on_record, reader.get(), nullptr));
+  reader->large_.reset(ring_buffer__new(large_map, &RingReader::on_large_record, reader.get(), nullptr));
+  if (!reader->hot_ || !reader->large_) return errno_status("probe: cannot map the ring buffers");
+  return reader;
+}
+
+int RingReader::on_record(void* self, void* data, std::size_t size) noexcept {
+  auto& reader = *static_cast<RingReader*>(self);
+  reader.status_ = reader.handler_(reader.context_, {static_cast<const std::byte*>(data), size});
+  return reader.status_.ok() ? 0 : -EBADMSG;
+}
+
+int RingReader::on_large_record(void* self, void* data, std::size_t size) noexcept {
+  const int result = on_record(self, data, size);
+  auto& reader = *static_cast<RingReader*>(self);
+  const std::atomic_ref<__u64> taken(reader.shared_->taken);
+  if (++taken == reader.stop_at_ && result == 0) return kReached;
+  return result;
+}
+
+absl::Status RingReader::consume(ring_buffer* ring) {
+  const int result = ring_buffer__consume(ring);
+  if (!status_.ok()) return status_;
+  if (result < 0 && result != kReached) return errno_status(-result, "probe: reading the ring failed");
+  return absl::OkStatus();
+}
+
+absl::Status RingReader::drain() {
+  stop_at_ = std::atomic_ref<__u64>(shared_->spilled);  // before the hot ring is looked at
+  RETURN_IF_ERROR(consume(hot_.get()));
+  return shared_->taken == stop_at_ ? absl::OkStatus() : consume(large_.get());
+}
+
+absl::Status RingReader::wait(Nanos timeout) {
+  std::array<pollfd, 2> rings = {{{.fd = ring_buffer__epoll_fd(hot_.get()), .events = POLLIN, .revents = 0},
+                                  {.fd = ring_buffer__epoll_fd(large_.get()), .events = POLLIN, .revents = 0}}};
+  const auto wait = std::chrono::ceil<std::chrono::milliseconds>(timeout);
+  if (::poll(rings.data(), rings.size(), static_cast<int>(wait.count())) >= 0 || errno == EINTR)
+    return absl::OkStatus();
+  return errno_status("probe: waiting for the ring failed");
+}
+
+}  // namespace gnomon::probe

@@ -1,0 +1,54 @@
+#pragma once
+// The reader of the probe's two rings, which hands their records over in an order that is right for each connection.
+
+#include <bpf/libbpf.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "absl/status/statusor.h"
+#include "bpf/abi/probe.h"
+#include "common/units.h"
+
+namespace gnomon::probe {
+
+// One thread at a time.
+class RingReader {
+ public:
+  // The bytes of a record as it was submitted, valid during the call only.
+  using Handler = absl::Status (*)(void* context, std::span<const std::byte> record);
+
+  // Of the maps' descriptors; `shared` must live longer.
+  static absl::StatusOr<std::unique_ptr<RingReader>> open(int hot_map, int large_map, probe_shared* shared,
+                                                          Handler handler, void* context);
+
+  // Hands over the records that wait. One in the large ring was submitted when the hot one was full, hence after all in
+  // there: the large ring is read up to where it stood before the hot one was emptied.
+  absl::Status drain();
+
+  // Returns when a writer asks for the reader, or after `timeout`.
+  absl::Status wait(Nanos timeout);
+
+ private:
+  struct RingDeleter {
+    void operator()(ring_buffer* ring) const { ring_buffer__free(ring); }
+  };
+  using RingPtr = std::unique_ptr<ring_buffer, RingDeleter>;
+
+  RingReader(probe_shared* shared, Handler handler, void* context)
+      : shared_(shared), handler_(handler), context_(context) {}
+  absl::Status consume(ring_buffer* ring);
+  static int on_record(void* self, void* data, std::size_t size) noexcept;
+  static int on_large_record(void* self, void* data, std::size_t size) noexcept;
+
+  probe_shared* const shared_;
+  const Handler handler_;
+  void* const context_;
+  RingPtr hot_, large_;
+  std::uint64_t stop_at_ = 0;  // in records of the large ring
+  absl::Status status_;        // the handler's first that was not ok
+};
+
+}  // namespace gnomon::probe
