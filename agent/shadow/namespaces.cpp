@@ -3,12 +3,9 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <thread>
 
 #include "common/status.h"
@@ -17,58 +14,18 @@
 namespace gnomon::shadow {
 namespace {
 
-// One int and, if that is zero, one descriptor.
-bool send_result(int socket, int error, int fd) {
-  iovec data{&error, sizeof error};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  if (error == 0) {
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
-  }
-  return ::sendmsg(socket, &message, MSG_NOSIGNAL) == static_cast<ssize_t>(sizeof error);
-}
-
-bool receive_result(int socket, MountCopy* result) {
-  iovec data{&result->error, sizeof result->error};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  ssize_t length = 0;
-  do {
-    length = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_WAITALL);
-  } while (length < 0 && errno == EINTR);
-  if (length != static_cast<ssize_t>(sizeof result->error)) return false;
-  if (const cmsghdr* header = CMSG_FIRSTHDR(&message); header && header->cmsg_type == SCM_RIGHTS) {
-    int fd = -1;
-    std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
-    result->fd.reset(fd);
-  }
-  return true;
-}
-
-// In a forked child, which may be the copy of a process with threads: system calls only, no memory, no locks.
-[[noreturn]] void copy_in_child(int socket, int mount_namespace, int root, const std::vector<std::string>& paths) {
-  if (::setns(mount_namespace, CLONE_NEWNS) != 0 || ::fchdir(root) != 0 || ::chroot(".") != 0) {
-    send_result(socket, errno, -1);
-    ::_exit(1);
-  }
+// On a thread of its own, which ends with it.
+absl::Status copy_inside(const MountView& view, const std::vector<std::string>& paths, std::vector<MountCopy>* copies) {
+  // A root and a working directory of its own: a thread that shares them may not enter a mount namespace.
+  if (::unshare(CLONE_FS) != 0 || ::setns(view.space.get(), CLONE_NEWNS) != 0 || ::fchdir(view.root.get()) != 0 ||
+      ::chroot(".") != 0)
+    return errno_status("entering a mount namespace (needs CAP_SYS_ADMIN)");
   for (const std::string& path : paths) {
-    const int fd = ::open_tree(AT_FDCWD, path.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-    if (!send_result(socket, fd < 0 ? errno : 0, fd)) ::_exit(1);
-    if (fd >= 0) ::close(fd);
+    MountCopy& copy = copies->emplace_back();
+    copy.fd.reset(static_cast<int>(::open_tree(AT_FDCWD, path.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)));
+    copy.error = copy.fd.valid() ? 0 : errno;
   }
-  ::_exit(0);
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -114,24 +71,10 @@ absl::StatusOr<MountView> view_below(const std::string& directory) {
 }
 
 absl::StatusOr<std::vector<MountCopy>> copy_mounts(const MountView& view, const std::vector<std::string>& paths) {
-  int ends[2];
-  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return errno_status("socketpair");
-  const UniqueFd ours(ends[0]);
-  UniqueFd theirs(ends[1]);
-  const pid_t child = ::fork();
-  if (child < 0) return errno_status("fork");
-  if (child == 0) copy_in_child(theirs.get(), view.space.get(), view.root.get(), paths);
-  theirs.reset();
-  std::vector<MountCopy> copies(paths.size());
-  std::size_t received = 0;
-  while (received < copies.size() && receive_result(ours.get(), &copies[received])) ++received;
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0 || received != copies.size()) {
-    return errno_status(copies.empty() || copies[0].error == 0 ? EIO : copies[0].error,
-                        "entering a mount namespace (needs CAP_SYS_ADMIN)");
-  }
+  std::vector<MountCopy> copies;
+  absl::Status status;
+  std::thread([&] { status = copy_inside(view, paths, &copies); }).join();
+  RETURN_IF_ERROR(status);
   return copies;
 }
 
