@@ -11,6 +11,7 @@
 #include <set>
 
 #include "agent/discovery/cgroup.h"
+#include "agent/discovery/procfs.h"
 #include "agent/shadow/limits.h"
 #include "common/status.h"
 #include "fmt/format.h"
@@ -19,6 +20,8 @@ namespace gnomon::shadow {
 namespace {
 
 namespace fs = std::filesystem;
+
+const std::set<std::string> kOfAShadow = {"cpu", "memory", "pids"};  // controllers that a single one is limited by
 
 std::string parent_of_agents(const Hierarchy& hierarchy) {
   return hierarchy.mount + "/" + discovery::kShadowCgroup;
@@ -36,14 +39,23 @@ absl::Status make_directory(const std::string& path) {
   return absl::OkStatus();
 }
 
-// Hands down those of our controllers that the cgroup has.
-absl::Status delegate(const std::string& directory) {
+// Hands down those of these controllers that the cgroup has. What is handed down costs all that is below it: no more
+// than is needed.
+absl::Status delegate(const std::string& directory, const std::set<std::string>& needed) {
   std::ifstream in(directory + "/cgroup.controllers");
-  for (std::string controller; in >> controller;) {
-    static const std::set<std::string> kWanted = {"cpu", "cpuset", "memory", "pids", "io"};
-    if (kWanted.contains(controller)) RETURN_IF_ERROR(write(directory + "/cgroup.subtree_control", "+" + controller));
-  }
+  for (std::string controller; in >> controller;)
+    if (needed.contains(controller)) RETURN_IF_ERROR(write(directory + "/cgroup.subtree_control", "+" + controller));
   return absl::OkStatus();
+}
+
+// Whether a disk's requests are ordered by weights: by the scheduler BFQ, or by the cost model.
+bool disks_know_weights(const std::string& v2_root) {
+  std::error_code error;
+  for (fs::directory_iterator disk("/sys/block", error), end; !error && disk != end; disk.increment(error)) {
+    const std::string schedulers = discovery::read_file(disk->path().string() + "/queue/scheduler").value_or("");
+    if (schedulers.find("[bfq]") != std::string::npos) return true;
+  }
+  return discovery::read_file(v2_root + "/io.cost.qos").value_or("").find("enable=1") != std::string::npos;
 }
 
 // Of all shadows together: what production wants goes first, and what is wrong in them ends here.
@@ -86,20 +98,26 @@ std::string cgroup_path(const std::string& agent, const std::string& session) {
   return fmt::format("/{}/{}/{}", discovery::kShadowCgroup, agent, session);
 }
 
-absl::Status make_budget_cgroup(const std::string& root, const std::string& agent, Budget budget) {
+absl::Status make_budget_cgroup(const std::string& root, const std::string& agent, Budget budget,
+                                const std::vector<int>& cpus) {
   const std::vector<Hierarchy> all = hierarchies(root);
   if (all.empty()) return absl::FailedPreconditionError(fmt::format("no cgroup hierarchy is mounted at {}", root));
   for (const Hierarchy& hierarchy : all) {
     const std::string parent = parent_of_agents(hierarchy), own = parent + "/" + agent;
     RETURN_IF_ERROR(make_directory(parent));
     if (hierarchy.v2) {
-      RETURN_IF_ERROR(delegate(hierarchy.mount));
-      RETURN_IF_ERROR(delegate(parent));
+      std::set<std::string> needed = kOfAShadow;
+      if (!cpus.empty()) needed.insert("cpuset");
+      if (disks_know_weights(hierarchy.mount)) needed.insert("io");
+      RETURN_IF_ERROR(delegate(hierarchy.mount, needed));
+      RETURN_IF_ERROR(delegate(parent, needed));
     }
     RETURN_IF_ERROR(make_directory(own));
-    if (hierarchy.v2) RETURN_IF_ERROR(delegate(own));
+    if (hierarchy.v2) RETURN_IF_ERROR(delegate(own, kOfAShadow));
   }
-  return set_limits(root, fmt::format("/{}/{}", discovery::kShadowCgroup, agent), budget_limits(budget));
+  Limits limits = budget_limits(budget);
+  limits.cpus = cpus;
+  return set_limits(root, fmt::format("/{}/{}", discovery::kShadowCgroup, agent), limits);
 }
 
 std::vector<std::string> agent_cgroups(const std::string& root, const std::string& agent, const std::string& session) {

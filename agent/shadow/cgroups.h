@@ -26,8 +26,10 @@ std::vector<Hierarchy> hierarchies(const std::string& root);
 // The path that an OCI runtime is given: the same in all hierarchies.
 std::string cgroup_path(const std::string& agent, const std::string& session);
 
-// Makes the agent's cgroup in every hierarchy, with the budget as a hard limit and the lowest weight.
-absl::Status make_budget_cgroup(const std::string& root, const std::string& agent, Budget budget);
+// Makes the agent's cgroup in every hierarchy, with the budget as a hard limit and the lowest weight, kept to `cpus`
+// (none: to no processors in particular). In v2 it hands down the controllers that this takes, and no others.
+absl::Status make_budget_cgroup(const std::string& root, const std::string& agent, Budget budget,
+                                const std::vector<int>& cpus = {});
 
 // The directories of the agent's cgroups that exist, children before their parents; of one session's if that is not
 // empty.

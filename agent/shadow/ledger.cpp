@@ -10,6 +10,11 @@ absl::StatusOr<std::unique_ptr<Reservation>> Ledger::reserve(Budget wanted) {
   return std::make_unique<Reservation>(shared_from_this(), wanted);
 }
 
+Budget Ledger::free() const {
+  const std::lock_guard lock(mutex_);
+  return free_;
+}
+
 absl::Status Ledger::exchange(Budget held, Budget wanted) {
   const std::lock_guard lock(mutex_);
   const MilliCpu cpu{free_.cpu.value + held.cpu.value};
@@ -33,6 +38,11 @@ absl::Status Ledger::exchange(Budget held, Budget wanted) {
 
 Reservation::~Reservation() {
   (void)ledger_->exchange(taken_, {});  // giving back never fails
+}
+
+Budget Reservation::within_reach() const {
+  const Budget free = ledger_->free();
+  return {MilliCpu{taken_.cpu.value + free.cpu.value}, Bytes{taken_.memory.value + free.memory.value}};
 }
 
 absl::Status Reservation::resize(Budget budget) {

@@ -21,6 +21,8 @@ class Reservation {
   const Budget& taken() const { return taken_; }
   // kResourceExhausted, with nothing changed, if what is to be added is not free.
   absl::Status resize(Budget budget);
+  // What is taken and what nobody has: may change at any time.
+  Budget within_reach() const;
 
  private:
   const std::shared_ptr<Ledger> ledger_;
@@ -32,13 +34,14 @@ class Ledger : public std::enable_shared_from_this<Ledger> {
   explicit Ledger(Budget budget) : free_(budget), total_(budget) {}
   // kResourceExhausted, with both figures and the remedy, if that much is not free.
   absl::StatusOr<std::unique_ptr<Reservation>> reserve(Budget wanted);
+  Budget free() const;
 
  private:
   friend class Reservation;
   // `wanted` in place of `held`.
   absl::Status exchange(Budget held, Budget wanted);
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   Budget free_;
   const Budget total_;
 };

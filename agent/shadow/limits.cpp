@@ -51,6 +51,7 @@ absl::Status limit_memory_v1(const std::string& directory, Bytes memory) {
                     with_swap = directory + "/memory.memsw.limit_in_bytes";
   if (!exists(limit)) return absl::OkStatus();
   const std::string value = std::to_string(memory.value);
+  RETURN_IF_ERROR(write_if_there(directory + "/memory.swappiness", "0"));
   const bool raised = memory.value > number_in(limit);
   if (raised) RETURN_IF_ERROR(write_if_there(with_swap, value));
   if (const absl::Status written = write(limit, value); !written.ok()) {
@@ -101,19 +102,37 @@ absl::Status set_v2(const std::string& directory, const Limits& limits) {
   return limits.memory ? limit_memory_v2(directory, *limits.memory) : absl::OkStatus();
 }
 
+std::string word_in(const std::string& path) {
+  std::string word;
+  std::ifstream(path) >> word;
+  return word;
+}
+
+// In v1 a cgroup has neither processors nor memory nodes until it is given some, and takes no process before.
+absl::Status inherit_cpuset(const std::string& directory) {
+  for (const char* file : {"/cpuset.cpus", "/cpuset.mems"})
+    if (word_in(directory + file).empty()) RETURN_IF_ERROR(write(directory + file, word_in(directory + "/.." + file)));
+  return absl::OkStatus();
+}
+
 absl::Status set_cpus(const std::string& directory, bool v2, const std::vector<int>& cpus) {
   const std::string file = directory + "/cpuset.cpus";
   if (!exists(file)) return absl::OkStatus();
-  // In v1 a cgroup has no memory nodes until it is given some, and takes no process before.
   if (!v2) {
-    std::string nodes;
-    std::ifstream(directory + "/../cpuset.mems") >> nodes;
-    RETURN_IF_ERROR(write(directory + "/cpuset.mems", nodes));
+    RETURN_IF_ERROR(inherit_cpuset(directory + "/.."));
+    RETURN_IF_ERROR(inherit_cpuset(directory));
   }
   return write(file, fmt::format("{}", fmt::join(cpus, ",")));
 }
 
 }  // namespace
+
+std::vector<int> cpus_of_shadows(const std::vector<int>& usable, MilliCpu budget) {
+  constexpr std::size_t kLeast = 4;
+  const auto needed = static_cast<std::size_t>((std::max<std::int64_t>(budget.value, 1) + 999) / 1000);
+  if (usable.size() < kLeast || needed * 2 > usable.size()) return {};
+  return {usable.end() - static_cast<std::ptrdiff_t>(needed), usable.end()};
+}
 
 absl::Status set_limits(const std::string& root, const std::string& cgroup, const Limits& limits) {
   absl::Status first;

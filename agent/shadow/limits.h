@@ -22,6 +22,10 @@ struct Limits {
   bool lowest_cpu_weight = false;         // against what does not belong to the cgroup
 };
 
+// The processors that shadows are kept to, so that the others are production's alone: the last of `usable`, as many as
+// the budget needs. None (any will do) where there are fewer than four, or that would be more than half of them.
+std::vector<int> cpus_of_shadows(const std::vector<int>& usable, MilliCpu budget);
+
 // `cgroup` is its path below each of the hierarchies at `root`. Memory is never taken from processes that use it:
 // kFailedPrecondition, with what is in use, if the kernel cannot reclaim enough for a new memory limit, which then
 // stays as it was; all else is set.

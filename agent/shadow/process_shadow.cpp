@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <fstream>
+#include <future>
 #include <optional>
 
 #include "agent/discovery/procfs.h"
@@ -38,7 +39,6 @@ namespace gnomon::shadow {
 namespace {
 
 constexpr char kProc[] = "/proc";
-constexpr Bytes kLeastWritable{16u << 20};
 
 absl::StatusOr<std::string> hostname_of(pid_t pid) {
   const UniqueFd space(::open(fmt::format("{}/{}/ns/uts", kProc, pid).c_str(), O_RDONLY | O_CLOEXEC));
@@ -51,8 +51,8 @@ absl::StatusOr<std::string> hostname_of(pid_t pid) {
 
 class ProcessShadow final : public Shadow {
  public:
-  ProcessShadow(const Home& home, const Spec& spec, std::unique_ptr<Reservation> reservation)
-      : state_(home.state), spec_(spec), reservation_(std::move(reservation)) {}
+  ProcessShadow(const Home& home, const Spec& spec, Bytes writable, std::unique_ptr<Reservation> reservation)
+      : state_(home.state), spec_(spec), writable_(writable), reservation_(std::move(reservation)) {}
 
   ~ProcessShadow() override {
     const std::vector<std::string> cgroups = agent_cgroups(kCgroupRoot, state_->name(), spec_.id);
@@ -77,40 +77,33 @@ class ProcessShadow final : public Shadow {
       return absl::NotFoundError(fmt::format("process {} has ended or been replaced", spec_.instance.pid));
     ASSIGN_OR_RETURN(GivenBundle given, what_to_start());
     Launch& launch = given.launch;
-    ASSIGN_OR_RETURN(const MountView view,
-                     given.root.empty() ? view_of_process(spec_.instance.pid) : view_below(given.root));
-    const Bytes writable = std::max(kLeastWritable, Bytes{spec_.memory.value / 2});
-    ASSIGN_OR_RETURN(RootFilesystem root,
-                     RootFilesystem::build(view, given.plan, state_->path() + "/" + spec_.id, writable));
-    root_.emplace(std::move(root));
-    ASSIGN_OR_RETURN(network_, make_network(spec_.instance));
-    ASSIGN_OR_RETURN(egress_,
-                     Egress::guard(network_, spec_.egress, kCgroupRoot, cgroup_path(state_->name(), spec_.id)));
+    // Side by side, as neither needs the other.
+    auto network = std::async(std::launch::async, [&] { return prepare_network(launch.argv); });
+    const absl::Status root = prepare_root(given);
+    ASSIGN_OR_RETURN(const Inherited inherited, network.get());
+    RETURN_IF_ERROR(root);
+    launch.environment.insert(launch.environment.end(), inherited.environment.begin(), inherited.environment.end());
     ASSIGN_OR_RETURN(output_, OutputTail::open(launch.uid, launch.gid));
     int lease[2];
     if (::pipe2(lease, O_CLOEXEC) != 0) return errno_status("pipe");
     const UniqueFd lease_end(lease[0]);
     lease_.reset(lease[1]);
     ASSIGN_OR_RETURN(const int processes, process_limit(kProc, spec_.instance.pid));
-    ASSIGN_OR_RETURN(const Inherited inherited,
-                     recreate_inherited(kProc, spec_.instance, launch.argv, network_.shadow.get()));
-    launch.environment.insert(launch.environment.end(), inherited.environment.begin(), inherited.environment.end());
-
     const Bundle bundle{.root = root_->root(),
                         .binds = root_->binds(),
                         .masked = given.plan.masked,
                         .init = home.init,
                         .netns = fmt::format("{}/{}/fd/{}", kProc, ::getpid(), network_.shadow.get()),
                         .hostname = given.hostname,
-                        .cgroup = cgroup_path(state_->name(), spec_.id),
-                        .cpu = spec_.cpu,
-                        .memory = spec_.memory,
+                        .cgroup = cgroup(),
+                        .cpu = reservation_->within_reach().cpu,
+                        .memory = Bytes{spec_.memory.value + writable_.value},
                         .processes = processes,
                         .inherited = inherited.numbers};
     std::ofstream config(root_->scratch() + "/config.json");
     if (!(config << oci_config(launch, bundle) << std::flush))
       return errno_status("writing the shadow's configuration");
-    Start start{home.runc, root_->scratch(), spec_.id, output_->write_end(), lease_end.get(), {}};
+    Start start{home.oci_runtime, root_->scratch(), spec_.id, output_->write_end(), lease_end.get(), {}};
     for (const UniqueFd& descriptor : inherited.descriptors) start.handed.push_back(descriptor.get());
     return run(start);
   }
@@ -125,31 +118,35 @@ class ProcessShadow final : public Shadow {
   std::vector<egress::Attempt> egress_attempts() const override { return egress_->attempts(); }
 
   absl::Status set_limits(MilliCpu cpu, Bytes memory) override {
-    const Budget before = reservation_->taken();
+    const Budget before = reservation_->taken(), wanted{cpu, Bytes{memory.value + writable_.value}};
     // Of what grows the budget is asked first, what shrinks goes back when it is free.
-    RETURN_IF_ERROR(reservation_->resize({std::max(before.cpu, cpu), std::max(before.memory, memory)}));
+    RETURN_IF_ERROR(reservation_->resize({std::max(before.cpu, wanted.cpu), std::max(before.memory, wanted.memory)}));
     Limits limits;
-    limits.cpu = cpu;
-    limits.memory = memory;
-    const absl::Status set = shadow::set_limits(kCgroupRoot, cgroup_path(state_->name(), spec_.id), limits);
-    if (set.ok()) return reservation_->resize({cpu, memory});
+    limits.cpu = wanted.cpu;
+    limits.memory = wanted.memory;
+    const absl::Status set = shadow::set_limits(kCgroupRoot, cgroup(), limits);
+    if (set.ok()) return reservation_->resize(wanted);
     // All or nothing: half of it would be a load that nobody has asked for.
     limits.cpu = before.cpu;
     limits.memory = before.memory;
-    (void)shadow::set_limits(kCgroupRoot, cgroup_path(state_->name(), spec_.id), limits);
+    (void)shadow::set_limits(kCgroupRoot, cgroup(), limits);
     (void)reservation_->resize(before);
     return set;
   }
 
   absl::StatusOr<std::vector<UniqueFd>> wait_ready(Nanos timeout, const std::string& http_path) override {
-    constexpr int kPauseMs = 5;
+    constexpr int kPauseMs = 2;
     const auto deadline = std::chrono::steady_clock::now() + timeout;
     while (true) {
-      std::vector<UniqueFd> listeners = borrow_listeners();
+      std::vector<UniqueFd> listeners;
+      if (somebody_listens()) listeners = borrow_listeners();
       absl::Status reached = absl::DeadlineExceededError(fmt::format("does not listen on port {}", port()));
       if (!listeners.empty()) {
         reached = run_inside(replay_netns(), CLONE_NEWNET, [&] { return try_out(http_path, deadline); });
-        if (reached.ok()) return listeners;
+        if (reached.ok()) {
+          RETURN_IF_ERROR(hold_to_its_cpu());
+          return listeners;
+        }
         if (http_path.empty() && !absl::IsDeadlineExceeded(reached)) return with_output(reached);
       }
       if (wait_for_end(kPauseMs)) return with_output(absl::FailedPreconditionError(end_of_process()));
@@ -175,6 +172,37 @@ class ProcessShadow final : public Shadow {
       ASSIGN_OR_RETURN(given.hostname, hostname_of(spec_.instance.pid));
     }
     return given;
+  }
+
+  std::string cgroup() const { return cgroup_path(state_->name(), spec_.id); }
+
+  absl::Status prepare_root(const GivenBundle& given) {
+    ASSIGN_OR_RETURN(const MountView view,
+                     given.root.empty() ? view_of_process(spec_.instance.pid) : view_below(given.root));
+    ASSIGN_OR_RETURN(RootFilesystem root,
+                     RootFilesystem::build(view, given.plan, state_->path() + "/" + spec_.id, writable_));
+    root_.emplace(std::move(root));
+    return absl::OkStatus();
+  }
+
+  // With the guard, and with what the service inherits.
+  absl::StatusOr<Inherited> prepare_network(const std::vector<std::string>& argv) {
+    ASSIGN_OR_RETURN(network_, make_network(spec_.instance));
+    ASSIGN_OR_RETURN(egress_, Egress::guard(network_, spec_.egress, kCgroupRoot, cgroup()));
+    return recreate_inherited(kProc, spec_.instance, argv, network_.shadow.get());
+  }
+
+  // Until it was ready it might take what nobody had: programs and interpreters need more to start than to serve.
+  absl::Status hold_to_its_cpu() const {
+    Limits limits;
+    limits.cpu = reservation_->taken().cpu;
+    return shadow::set_limits(kCgroupRoot, cgroup(), limits);
+  }
+
+  // In its network; far cheaper than to look who it is.
+  bool somebody_listens() const {
+    const auto sockets = discovery::tcp_sockets(kProc, pid_, discovery::TcpState::kListen);
+    return sockets && std::ranges::any_of(*sockets, [&](const auto& socket) { return socket.port == port(); });
   }
 
   absl::Status run(const Start& start) {
@@ -234,6 +262,7 @@ class ProcessShadow final : public Shadow {
 
   const std::shared_ptr<StateDirectory> state_;
   const Spec spec_;
+  const Bytes writable_;
   std::unique_ptr<Reservation> reservation_;
   // In the order in which they are needed; what comes last goes first.
   std::optional<RootFilesystem> root_;
@@ -246,9 +275,9 @@ class ProcessShadow final : public Shadow {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Shadow>> start_shadow(const Home& home, const Spec& spec,
+absl::StatusOr<std::unique_ptr<Shadow>> start_shadow(const Home& home, const Spec& spec, Bytes writable,
                                                      std::unique_ptr<Reservation> reservation) {
-  auto shadow = std::make_unique<ProcessShadow>(home, spec, std::move(reservation));
+  auto shadow = std::make_unique<ProcessShadow>(home, spec, writable, std::move(reservation));
   if (const absl::Status started = shadow->start(home); !started.ok())
     return annotate(started, fmt::format("shadow of {} (pid {})", spec.instance.command, spec.instance.pid));
   return shadow;

@@ -13,11 +13,12 @@ namespace gnomon::shadow {
 // What the shadows of one agent share.
 struct Home {
   std::shared_ptr<StateDirectory> state;
-  std::string runc, init;  // programs
+  std::string oci_runtime, init;  // programs
 };
 
-// Copies spec.instance and starts the copy. `reservation` is dropped when everything of the shadow has been removed.
-absl::StatusOr<std::unique_ptr<Shadow>> start_shadow(const Home& home, const Spec& spec,
+// Copies spec.instance and starts the copy. `writable` is what it can write at most; `reservation`, which includes it,
+// is dropped when everything of the shadow has been removed.
+absl::StatusOr<std::unique_ptr<Shadow>> start_shadow(const Home& home, const Spec& spec, Bytes writable,
                                                      std::unique_ptr<Reservation> reservation);
 
 }  // namespace gnomon::shadow

@@ -8,14 +8,17 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <mutex>
 
 #include "agent/discovery/procfs.h"
 #include "agent/shadow/cgroups.h"
 #include "agent/shadow/ledger.h"
+#include "agent/shadow/limits.h"
 #include "agent/shadow/oci_runtime.h"
 #include "agent/shadow/process_shadow.h"
 #include "agent/shadow/shadow.h"
 #include "agent/shadow/state.h"
+#include "common/log.h"
 #include "common/status.h"
 #include "fmt/format.h"
 
@@ -51,6 +54,16 @@ absl::Status enter_private_mount_namespace() {
   if (::unshare(CLONE_NEWNS) != 0) return errno_status("private mount namespace (needs CAP_SYS_ADMIN: run as root)");
   if (::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0) return errno_status("private mount namespace");
   return absl::OkStatus();
+}
+
+// Those that this process may run on.
+std::vector<int> usable_cpus() {
+  cpu_set_t set;
+  std::vector<int> cpus;
+  if (::sched_getaffinity(0, sizeof set, &set) != 0) return cpus;  // more than fit: to none in particular, then
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
+    if (CPU_ISSET(cpu, &set)) cpus.push_back(cpu);
+  return cpus;
 }
 
 void sweep_agent(StateDirectory state, bool check_only, std::vector<Leftover>* found) {
@@ -102,10 +115,24 @@ absl::StatusOr<std::vector<Leftover>> sweep_locked(const std::string& state_root
 
 class ProcessRuntime final : public Runtime {
  public:
-  ProcessRuntime(Budget budget, StateDirectory state, std::string runc, std::string init)
+  ProcessRuntime(Budget budget, StateDirectory state, std::string init)
       : budget_(budget),
-        home_{std::make_shared<StateDirectory>(std::move(state)), std::move(runc), std::move(init)},
+        home_{std::make_shared<StateDirectory>(std::move(state)), "", std::move(init)},
         ledger_(std::make_shared<Ledger>(budget)) {}
+
+  // Once its cgroup is there.
+  absl::Status choose_oci_runtime(const std::string& asked) {
+    home_.oci_runtime = asked.empty() ? find_crun() : asked;
+    if (!asked.empty()) return absl::OkStatus();
+    if (!home_.oci_runtime.empty()) {
+      const absl::Status tried = try_oci_runtime(home_.oci_runtime, home_.init, home_.state->path() + "/trial",
+                                                 cgroup_path(home_.state->name(), "trial"));
+      if (tried.ok()) return tried;
+      spdlog::info("runc starts shadows, as crun cannot here: {}", std::string(tried.message()));
+    }
+    ASSIGN_OR_RETURN(home_.oci_runtime, find_runc());
+    return absl::OkStatus();
+  }
 
   ~ProcessRuntime() override {
     const std::vector<std::string> cgroups = agent_cgroups(kCgroupRoot, home_.state->name());
@@ -115,25 +142,41 @@ class ProcessRuntime final : public Runtime {
   }
 
   Budget budget() const override { return budget_; }
+  std::string oci_runtime() const override { return home_.oci_runtime; }
 
   absl::StatusOr<std::unique_ptr<Shadow>> start(const Spec& spec) override {
     if (spec.id.empty() || spec.id.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") != std::string::npos)
       return absl::InvalidArgumentError(
           fmt::format("shadow id \"{}\": letters a-z, digits and '-' are allowed", spec.id));
     ASSIGN_OR_RETURN(auto reservation, ledger_->reserve({spec.cpu, spec.memory}));
-    return start_shadow(home_, spec, std::move(reservation));
+    ASSIGN_OR_RETURN(const Bytes writable, reserve_writable(spec, reservation.get()));
+    return start_shadow(home_, spec, writable, std::move(reservation));
   }
 
  private:
+  // What a shadow writes is kept in memory, and counted as such. On top of its memory limit: so files that fill up are
+  // refused, as on a full disk, before anything is killed. Half of the limit, or less if that is not free.
+  absl::StatusOr<Bytes> reserve_writable(const Spec& spec, Reservation* reservation) {
+    constexpr std::uint64_t kLeast = 16u << 20;
+    const std::lock_guard lock(reserving_);  // that nobody takes in between what is seen as free
+    const std::uint64_t free = reservation->within_reach().memory.value - spec.memory.value;
+    const Bytes writable{std::max(kLeast, std::min(spec.memory.value / 2, free))};
+    const absl::Status taken = reservation->resize({spec.cpu, Bytes{spec.memory.value + writable.value}});
+    if (!taken.ok()) return annotate(taken, fmt::format("with {} for what it writes", format_bytes(writable)));
+    return writable;
+  }
+
   const Budget budget_;
-  const Home home_;
+  Home home_;
+  std::mutex reserving_;
   const std::shared_ptr<Ledger> ledger_;
 };
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Runtime>> Runtime::create(const std::string& state_root, Budget budget) {
-  ASSIGN_OR_RETURN(std::string runc, find_runc());
+absl::StatusOr<std::unique_ptr<Runtime>> Runtime::create(const std::string& state_root, Budget budget,
+                                                         const std::string& oci_runtime) {
+  if (oci_runtime.empty() && find_crun().empty()) RETURN_IF_ERROR(find_runc().status());
   ASSIGN_OR_RETURN(std::string init, find_init());
   if (budget.cpu.value <= 0 || budget.memory.value == 0)
     return absl::InvalidArgumentError("the shadow budget is empty: give it CPUs and memory");
@@ -145,10 +188,12 @@ absl::StatusOr<std::unique_ptr<Runtime>> Runtime::create(const std::string& stat
   lock.reset();
   const std::string name = state.name();
   // What has been made is removed by its destructor if the rest fails.
-  auto runtime = std::make_unique<ProcessRuntime>(budget, std::move(state), std::move(runc), std::move(init));
-  RETURN_IF_ERROR(make_budget_cgroup(kCgroupRoot, name, budget));
-  // runc starts a shadow's first process and goes; so that its end can be told, it comes to us and not to init.
+  auto runtime = std::make_unique<ProcessRuntime>(budget, std::move(state), std::move(init));
+  RETURN_IF_ERROR(make_budget_cgroup(kCgroupRoot, name, budget, cpus_of_shadows(usable_cpus(), budget.cpu)));
+  // A shadow's first process is started by a program that goes; so that its end can be told, it comes to us and not to
+  // init.
   if (::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) return errno_status("prctl");
+  RETURN_IF_ERROR(runtime->choose_oci_runtime(oci_runtime));
   return runtime;
 }
 

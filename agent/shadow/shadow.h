@@ -24,8 +24,8 @@ struct Budget {  // of all shadows of the node together
 struct Spec {
   std::string id;  // the session's; [a-z0-9-]
   discovery::Instance instance;
-  MilliCpu cpu;             // hard limit
-  Bytes memory;             // hard limit
+  MilliCpu cpu;             // hard limit, from when it is ready on: to start, it may take what is free of the budget
+  Bytes memory;             // hard limit; what it writes is on top of it, bounded by itself
   std::string bundle = {};  // directory of an OCI bundle that is started in place of a copy; empty: none
   std::vector<document::EgressRule> egress = {};  // what it may reach beyond its own network
 };
@@ -45,8 +45,8 @@ class Shadow {
   virtual std::uint16_t port() const = 0;
   // What it wanted to reach, most often first; beyond 64 destinations summed up.
   virtual std::vector<egress::Attempt> egress_attempts() const = 0;
-  // Changes its hard limits while it runs, all or nothing. kResourceExhausted: not free in the budget;
-  // kFailedPrecondition: it uses more memory than that.
+  // Changes its hard limits while it runs, all or nothing; what it may write stays. kResourceExhausted: not free in the
+  // budget; kFailedPrecondition: it uses more memory than that.
   virtual absl::Status set_limits(MilliCpu cpu, Bytes memory) = 0;
   // Waits until its port accepts a connection and, unless `http_path` is empty, answers GET for it with 2xx or 3xx;
   // returns duplicates of its listening sockets. Fails, with its last lines, if it dies or `timeout` passes.
@@ -59,11 +59,15 @@ class Shadow {
 class Runtime {
  public:
   // Enters a private mount namespace (so: call before any thread is started), makes the state directory, sweeps.
-  // kNotFound with the remedy if runc is missing.
-  static absl::StatusOr<std::unique_ptr<Runtime>> create(const std::string& state_root, Budget budget);
+  // `oci_runtime` is the program that starts containers; empty: crun if it is there and can start one here, else runc.
+  // kNotFound with the remedy if there is none.
+  static absl::StatusOr<std::unique_ptr<Runtime>> create(const std::string& state_root, Budget budget,
+                                                         const std::string& oci_runtime = "");
   virtual ~Runtime() = default;  // removes the state directory and the budget's cgroup
   virtual Budget budget() const = 0;
-  // kResourceExhausted if the limits do not fit into what is left of the budget: says both figures and the remedy.
+  virtual std::string oci_runtime() const = 0;  // the program's path
+  // kResourceExhausted if the limits do not fit into what is left of the budget, with at least 16 MiB to write: says
+  // both figures and the remedy.
   virtual absl::StatusOr<std::unique_ptr<Shadow>> start(const Spec& spec) = 0;
 };
 

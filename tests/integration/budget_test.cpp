@@ -13,8 +13,24 @@ namespace {
 
 using ::testing::HasSubstr;
 
+constexpr char kFill[] = R"(
+import errno
+def fill(path):
+    size = 0
+    try:
+        with open(path, 'wb', 0) as f:
+            while True: size += f.write(bytes(1 << 20))
+    except OSError as e: return errno.errorcode[e.errno], size >> 20
+def hold(mebibytes):
+    global kept
+    kept = bytearray(b'x') * (mebibytes << 20)
+    return len(kept) >> 20
+)";
+
 class ShadowBudget : public EvalShadow {
  protected:
+  ShadowBudget() : EvalShadow(kFill) {}
+
   absl::StatusOr<std::unique_ptr<Shadow>> another(const std::string& id, std::int64_t cpu, std::uint64_t mebibytes) {
     return runtime_->start({id, instance_, MilliCpu{cpu}, Bytes{mebibytes << 20}});
   }
@@ -38,7 +54,7 @@ class ShadowBudget : public EvalShadow {
 };
 
 TEST_F(ShadowBudget, IsSharedByAllShadows) {
-  ASSERT_NO_FATAL_FAILURE(start_shadow(Bytes{512u << 20}));  // 0.25 of 1 CPU, half of 1 GiB
+  ASSERT_NO_FATAL_FAILURE(start_shadow(Bytes{512u << 20}));  // 0.25 of 1 CPU
   const auto second = another("s2", 750, 256);
   ASSERT_TRUE(second.ok()) << second.status();
   const auto third = another("s3", 10, 16);
@@ -56,7 +72,7 @@ TEST_F(ShadowBudget, FollowsLimitsThatAreChangedWhileAShadowRuns) {
   EXPECT_TRUE(absl::IsResourceExhausted(too_much)) << too_much;
   const absl::Status grown = shadow_->set_limits(MilliCpu{500}, Bytes{700u << 20});
   ASSERT_TRUE(grown.ok()) << grown;
-  EXPECT_EQ(number_in({"memory.limit_in_bytes", "memory.max"}, "s1"), 700u << 20);
+  EXPECT_EQ(number_in({"memory.limit_in_bytes", "memory.max"}, "s1"), (700u + 256u) << 20) << "with what it may write";
   EXPECT_EQ(number_in({"cpu.cfs_quota_us", "cpu.max"}, "s1"), 50'000u);
   EXPECT_FALSE(another("s3", 10, 16).ok()) << "what it has got is not free any more";
 
@@ -69,15 +85,14 @@ TEST_F(ShadowBudget, FollowsLimitsThatAreChangedWhileAShadowRuns) {
 }
 
 TEST_F(ShadowBudget, IsNotTakenFromMemoryInUse) {
-  ASSERT_NO_FATAL_FAILURE(start_shadow(Bytes{256u << 20}));
-  EXPECT_EQ(inside("len(globals().setdefault('kept', bytes(100 << 20)))"), std::to_string(100 << 20));
-  EXPECT_EQ(inside("sum(kept[::4096])"), "0");
-  EXPECT_EQ(inside("globals().__setitem__('kept', bytearray(b'x') * (100 << 20))"), "None");
+  ASSERT_NO_FATAL_FAILURE(start_shadow(Bytes{256u << 20}));  // and 128 MiB to write
+  EXPECT_EQ(inside("hold(200)"), "200");
   const absl::Status refused = shadow_->set_limits(MilliCpu{250}, Bytes{48u << 20});
   EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
-  EXPECT_EQ(number_in({"memory.limit_in_bytes", "memory.max"}, "s1"), 256u << 20) << "the limit stays";
-  EXPECT_EQ(inside("len(kept)"), std::to_string(100 << 20));
-  const auto rest = another("s2", 750, 768);
+  EXPECT_EQ(number_in({"memory.limit_in_bytes", "memory.max"}, "s1"), 384u << 20) << "the limit stays";
+  EXPECT_EQ(inside("len(kept) >> 20"), "200");
+  EXPECT_FALSE(another("s2", 750, 2048 - 384 - 15).ok()) << "16 MiB to write are the least";
+  const auto rest = another("s2", 750, 2048 - 384 - 16);
   EXPECT_TRUE(rest.ok()) << rest.status() << ": the budget stays as well";
 }
 
@@ -85,14 +100,32 @@ TEST_F(ShadowBudget, CountsWhatShadowsWriteAsMemory) {
   ASSERT_NO_FATAL_FAILURE(start_shadow(Bytes{192u << 20}));
   const auto used = [this] { return number_in({"memory.usage_in_bytes", "memory.current"}, "s1"); };
   const std::uint64_t before = used();
-  const auto write = [this](int mebibytes) {
-    return inside(
-        fmt::format("attempt(lambda f: [os.write(f, bytes(1 << 20)) for _ in range({})].__len__(), "
-                    "os.open('/written', os.O_CREAT | os.O_WRONLY))",
-                    mebibytes));
-  };
-  EXPECT_EQ(write(40), "40");
+  EXPECT_EQ(inside("[os.write(f, bytes(1 << 20)) for f in [os.open('/written', os.O_CREAT | os.O_WRONLY)] * 40] == "
+                   "[1 << 20] * 40"),
+            "True");
   EXPECT_GT(used(), before + (32u << 20));
+}
+
+// A full disk, not the end: what may be written is on top of what may be used, and bounded by itself.
+TEST_F(ShadowBudget, RefusesFilesThatFillUpAndKillsNothing) {
+  ASSERT_NO_FATAL_FAILURE(start_shadow(Bytes{128u << 20}));
+  EXPECT_EQ(inside("hold(100)"), "100") << "of its 128 MiB";
+  for (const char* path : {"/filling", "/tmp/filling"})
+    EXPECT_THAT(inside(fmt::format("fill('{}')", path)), HasSubstr("ENOSPC")) << path;
+  EXPECT_EQ(inside("sum(os.stat(f).st_size for f in ('/filling', '/tmp/filling')) >> 20 in range(60, 65)"), "True");
+  EXPECT_EQ(inside("len(kept) >> 20, [os.unlink(f) for f in ('/filling', '/tmp/filling')]"), "(100, [None, None])");
+  EXPECT_THAT(inside("fill('/filling')"), HasSubstr("ENOSPC")) << "and again, when it has been emptied";
+  EXPECT_TRUE(shadow_->alive());
+}
+
+// What it may take to start is what is free; when it is ready it is held to its own.
+TEST_F(ShadowBudget, LetsAShadowStartWithWhatIsFreeAndThenHoldsItToItsLimit) {
+  const auto quota = [this] { return number_in({"cpu.cfs_quota_us", "cpu.max"}, "s1"); };
+  auto shadow = another("s1", 250, 128);
+  ASSERT_TRUE(shadow.ok()) << shadow.status();
+  EXPECT_EQ(quota(), 100'000u) << "of the budget of one CPU";
+  ASSERT_TRUE((*shadow)->wait_ready(kReadyTimeout).ok());
+  EXPECT_EQ(quota(), 25'000u);
 }
 
 TEST_F(ShadowBudget, StopsAForkBombBeforeTheNodeFeelsIt) {

@@ -65,7 +65,7 @@ std::string evaluate(int netns, const std::string& address, std::uint16_t port, 
 // Why shadows cannot be made here; empty if they can.
 std::string missing_for_shadows();
 
-inline constexpr Budget kTestBudget{MilliCpu{1000}, Bytes{1ull << 30}};
+inline constexpr Budget kTestBudget{MilliCpu{1000}, Bytes{2ull << 30}};
 inline constexpr Nanos kReadyTimeout = std::chrono::seconds(20);
 
 // A server that evaluates expressions, and its shadow "s1".

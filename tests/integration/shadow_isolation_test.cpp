@@ -110,7 +110,7 @@ TEST_F(ShadowIsolation, HasNoCapabilityThatReachesBeyondIt) {
 TEST_F(ShadowIsolation, LimitsAreInItsCgroup) {
   ASSERT_NO_FATAL_FAILURE(start_shadow());
   EXPECT_EQ(discovery::cpu_quota("/proc", kCgroupRoot, shadow_->pid()), MilliCpu{250});
-  EXPECT_EQ(discovery::memory_limit("/proc", kCgroupRoot, shadow_->pid()), Bytes{128u << 20});
+  EXPECT_EQ(discovery::memory_limit("/proc", kCgroupRoot, shadow_->pid()), Bytes{(128u + 64u) << 20});
   const auto pids = discovery::cgroup_of("/proc", kCgroupRoot, shadow_->pid(), "pids");
   ASSERT_TRUE(pids);
   EXPECT_EQ(read_file(pids->directory() + "/pids.max"), "2048\n");
