@@ -27,7 +27,7 @@ double surprise_of(Aspect aspect, double x, TailCalibrator& tail) {
 }  // namespace
 
 double Alarms::push(double strength) {
-  constexpr double kClearly = 1.1, kFading = 0.1, kSuppression = 20;
+  constexpr double kClearly = 1.15, kFading = 0.1, kSuppression = 20;
   constexpr double kShare = 0.06, kLeast = 10, kMost = 1000;
   constexpr double kLongest = 3, kRareness = 0.2;
   ++now_;

@@ -5,7 +5,9 @@
 #include <random>
 #include <vector>
 
+#include "coordinator/detect/course.h"
 #include "coordinator/detect/detector.h"
+#include "coordinator/detect/resonance.h"
 #include "coordinator/detect/service.h"
 
 namespace gnomon::detect {
@@ -47,12 +49,38 @@ TEST(Detector, ScoresDoNotChangeWithTheUnit) {
   for (std::size_t i = 0; i < plain.size(); ++i) ASSERT_NEAR(plain[i].score, scaled[i].score, 1e-9) << i;
 }
 
-TEST(Detector, FindsTheSameAfterAShift) {
+TEST(Detector, ScoresDoNotChangeWhenAllValuesAreShifted) {
   auto values = daily(3000, 1);
+  for (double& value : values) value = std::round(value * 1024) / 1024;  // so that a shift is exact
   values[2500] += 15;
-  for (double& value : values) value += 5000;
+  const auto plain = run(values);
+  for (double& value : values) value += 4096;
   const auto shifted = run(values);
-  EXPECT_GT(highest(shifted, 2500, 2503), 0.5);
+  for (std::size_t i = 0; i < plain.size(); ++i) ASSERT_NEAR(plain[i].score, shifted[i].score, 2e-3) << i;
+}
+
+TEST(Detector, FindsAsMuchInTheMirrorImage) {
+  auto values = daily(3000, 13);
+  values[2500] += 15;
+  const auto plain = run(values);
+  for (double& value : values) value = -value;
+  const auto mirrored = run(values);
+  EXPECT_NEAR(plain[2500].score, mirrored[2500].score, 0.02);
+}
+
+TEST(Detector, DoesNotLookAhead) {
+  const auto values = daily(3000, 14);
+  auto other = values;
+  for (std::size_t i = 2000; i < other.size(); ++i) other[i] = 1000 * other[i] - 7;
+  const auto a = run(values), b = run(other);
+  for (std::size_t i = 0; i < 2000; ++i) ASSERT_EQ(a[i].score, b[i].score) << i;
+  EXPECT_NE(a[2000].score, b[2000].score);
+}
+
+TEST(Detector, DependsOnNothingButTheSeries) {
+  const auto values = daily(2000, 15);
+  const auto a = run(values), b = run(values);
+  for (std::size_t i = 0; i < values.size(); ++i) ASSERT_EQ(a[i].score, b[i].score) << i;
 }
 
 TEST(Detector, FindsASpike) {
@@ -76,6 +104,29 @@ TEST(Detector, FindsAChangeOfVariance) {
   for (std::size_t i = 3000; i < values.size(); ++i) values[i] = loud[i];
   const auto scores = run(values);
   EXPECT_GT(highest(scores, 3000, 3050), highest(scores, 600, 3000));
+}
+
+TEST(Detector, FindsADayUnlikeTheOthers) {
+  auto values = daily(288 * 14, 16);
+  for (std::size_t i = 288 * 12 + 72; i < 288 * 12 + 216; ++i) values[i] = 100 + 0.1 * (values[i] - 100);
+  const auto scores = run(values);
+  EXPECT_GT(highest(scores, 288 * 12 + 72, 288 * 12 + 216), highest(scores, 288 * 5, 288 * 12));
+}
+
+TEST(Detector, FindsTheFirstStepOfASeriesThatNeverMoved) {
+  std::vector<double> values(2000, 7);
+  values[1500] = 8;
+  EXPECT_GT(run(values)[1500].score, 0.5);
+}
+
+TEST(Detector, RaisesOneAlarmForOneAnomaly) {
+  auto values = daily(4000, 17);
+  for (std::size_t i = 3000; i < 3100; ++i) values[i] += 40;
+  const auto scores = run(values);
+  std::size_t alarms = 0;
+  for (std::size_t i = 3000; i < 3150; ++i) alarms += scores[i].score >= 0.5 ? 1 : 0;
+  EXPECT_GE(alarms, 1U);
+  EXPECT_LE(alarms, 2U);
 }
 
 TEST(Detector, ReportsAFlatLineOfANoisySeries) {
@@ -163,6 +214,47 @@ TEST(Detector, WorksOnWhatIsLeftOfAThinnedSeries) {
     if (i < 4501 && i > 1000) other = std::max(other, score);
   }
   EXPECT_GT(spike, other);
+}
+
+TEST(Alarms, CountsOnlyWhatIsClearlyStrongerAfterAnAlarm) {
+  Alarms alarms;
+  for (int i = 0; i < 1000; ++i) alarms.push(1);
+  EXPECT_GE(alarms.push(20), 20);
+  EXPECT_LT(alarms.push(20), 5);
+  EXPECT_LT(alarms.push(15), 1);
+  EXPECT_GE(alarms.push(30), 30);
+  for (int i = 0; i < 100; ++i) alarms.push(1);
+  EXPECT_GE(alarms.push(20), 20) << "long after";
+}
+
+TEST(Categories, MeasuresTheDistanceFromTheNearestBox) {
+  Categories categories(1, Categories::Distance::kSum);
+  const Categories::Vector one{1, 1, 1, 1};
+  EXPECT_EQ(categories.push({0, 0, 0, 0}, one), 0);
+  EXPECT_DOUBLE_EQ(categories.push({0.5, 0.25, 0, 0}, one), 0.75);  // the box grows
+  EXPECT_DOUBLE_EQ(categories.push({0.25, 0.125, 0, 0}, one), 0);   // and holds what lies between
+  EXPECT_DOUBLE_EQ(categories.push({4, 0, 0, 0}, one), 3.5);        // too far: a box of its own
+  EXPECT_DOUBLE_EQ(categories.push({2, 0, 0, 0}, one), 1.5);        // between the two
+  EXPECT_DOUBLE_EQ(categories.push({4, 0, 0, 2}, {2, 2, 2, 4}), 0.5);
+}
+
+TEST(Categories, ForgetsTheBoxThatWasLongestWithoutResonance) {
+  Categories categories(0.5, Categories::Distance::kLargest);
+  const Categories::Vector one{1, 1, 1, 1};
+  for (std::size_t i = 0; i <= Categories::kMost; ++i) categories.push({10.0 * static_cast<double>(i), 0, 0, 0}, one);
+  EXPECT_DOUBLE_EQ(categories.push({10, 0, 0, 0}, one), 0);
+  EXPECT_DOUBLE_EQ(categories.push({0, 0, 0, 0}, one), 10);
+}
+
+TEST(PastCourses, FindsTheEarlierCourseThatIsMostAlike) {
+  PastCourses courses;
+  for (int i = 0; i < 3 * 8192; ++i) courses.push(std::sin(2 * M_PI * i / 100.0) + 1e-7 * i);
+  EXPECT_EQ(courses.nearest_lag(), 100U);
+  EXPECT_LT(courses.shape_distance(), 1e-4);
+  EXPECT_EQ(courses.before(0), std::sin(2 * M_PI * (3 * 8192 - 1) / 100.0) + 1e-7 * (3 * 8192 - 1));
+  EXPECT_NEAR(courses.before(PastCourses::kLags), std::sin(2 * M_PI * (3 * 8192 - 1 - 4096) / 100.0), 0.01);
+  for (int i = 0; i < 50; ++i) courses.push(i % 2);
+  EXPECT_GT(courses.shape_distance(), 0.1);
 }
 
 TEST(Service, AddsUpWhatSeveralSeriesShow) {
