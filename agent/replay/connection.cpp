@@ -1,16 +1,14 @@
 #include "agent/replay/connection.h"
 
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include <cerrno>
+#include <cstring>
 #include <utility>
 
-#include "boost/asio/buffer.hpp"
-#include "boost/asio/error.hpp"
-#include "boost/asio/io_context.hpp"
-#include "boost/asio/post.hpp"
-
 namespace gnomon::replay {
-
-namespace asio = boost::asio;
-using boost::system::error_code;
 
 namespace {
 
@@ -19,30 +17,39 @@ constexpr int kReadsInARow = 16;
 // A send buffer that has grown beyond is given back once it is empty: large uploads are rare and connections many.
 constexpr std::size_t kKeptBuffer = 16u << 10;
 
+Connection::Failure failure_of_connect(int error) {
+  return error == EADDRNOTAVAIL ? Connection::Failure::kNoSocket : Connection::Failure::kRefused;  // out of ports
+}
+
 }  // namespace
 
-Connection::Connection(asio::io_context& io, Owner& owner, std::unique_ptr<protocol::Client> client,
-                       std::vector<std::byte>& scratch)
-    : socket_(io), owner_(owner), client_(std::move(client)), scratch_(scratch) {}
+std::optional<Address> numeric_address(const std::string& address, std::uint16_t port) {
+  addrinfo hints{};
+  hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  if (::getaddrinfo(address.c_str(), std::to_string(port).c_str(), &hints, &found) != 0) return std::nullopt;
+  Address result{.storage = {}, .size = found->ai_addrlen};
+  std::memcpy(&result.storage, found->ai_addr, found->ai_addrlen);
+  ::freeaddrinfo(found);
+  return result;
+}
 
-void Connection::open(const std::optional<asio::ip::tcp::endpoint>& shadow, const protocol::Request& first) {
+Connection::Connection(Loop& loop, Owner& owner, std::unique_ptr<protocol::Client> client,
+                       std::vector<std::byte>& scratch)
+    : loop_(loop), owner_(owner), client_(std::move(client)), scratch_(scratch) {}
+
+void Connection::open(const std::optional<Address>& shadow, const protocol::Request& first) {
   client_->start(first, out_);
   if (!shadow) return fail_later(Failure::kRefused);
-  error_code error;
-  socket_.open(shadow->protocol(), error);
-  if (!error) socket_.non_blocking(true, error);
-  if (!error) socket_.set_option(asio::ip::tcp::no_delay(true), error);
-  if (error) return fail_later(Failure::kNoSocket);
-  socket_.async_connect(*shadow, [self = shared_from_this()](error_code refused) {
-    if (self->closed_) return;
-    if (refused == boost::system::errc::address_not_available)  // out of ports
-      return self->fail(Failure::kNoSocket);
-    if (refused) return self->fail(Failure::kRefused);
-    self->connected_ = true;
-    self->read();
-    self->advance();
-    if (!self->closed_) self->write();
-  });
+  socket_.reset(::socket(shadow->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
+  const int on = 1;
+  if (!socket_.valid() || ::setsockopt(socket_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0)
+    return fail_later(Failure::kNoSocket);
+  const auto* const address = reinterpret_cast<const sockaddr*>(&shadow->storage);
+  if (::connect(socket_.get(), address, shadow->size) != 0 && errno != EINPROGRESS)
+    return fail_later(failure_of_connect(errno));
+  if (!loop_.watch(socket_.get(), *this)) fail_later(Failure::kNoSocket);
 }
 
 void Connection::send(const protocol::Request& request, std::uint64_t tag, bool cut) {
@@ -54,20 +61,46 @@ void Connection::send(const protocol::Request& request, std::uint64_t tag, bool 
   if (!closed_ && !writing_) write();
 }
 
+void Connection::on_ready(std::uint32_t events) {
+  const auto self = shared_from_this();  // whoever holds it may let go of it meanwhile
+  if (!connected_) {
+    on_connected();
+  } else if (writing_ && (events & EPOLLOUT) != 0) {
+    writing_ = false;
+    write();
+  }
+  if (!closed_ && connected_ && (events & ~EPOLLOUT) != 0) read((events & ~(EPOLLIN | EPOLLOUT)) != 0);
+}
+
+// … or not.
+void Connection::on_connected() {
+  int error = 0;
+  socklen_t size = sizeof(error);
+  ::getsockopt(socket_.get(), SOL_SOCKET, SO_ERROR, &error, &size);
+  if (error != 0) return fail(failure_of_connect(error));
+  connected_ = true;
+  advance();
+  if (!closed_) write();
+}
+
+void Connection::on_time() {
+  const auto self = shared_from_this();
+  if (failure_) return fail(*failure_);
+  advance();
+  if (!closed_ && !writing_) write();
+}
+
 // Writes until the socket is full, and goes on when it is not. An error is left to the reading side, where an answer
 // sent before the request was whole (413, 401) may be waiting.
 void Connection::write() {
-  error_code error;
-  while (!error && written_ < out_.size()) written_ += socket_.write_some(asio::buffer(out_) + written_, error);
-  if (error == asio::error::would_block) {
-    writing_ = true;
-    socket_.async_wait(asio::ip::tcp::socket::wait_write, [self = shared_from_this()](error_code stopped) {
-      self->writing_ = false;
-      if (!self->closed_ && !stopped) self->write();
-    });
-    return;
+  while (written_ < out_.size()) {
+    const ssize_t size = ::send(socket_.get(), out_.data() + written_, out_.size() - written_, MSG_NOSIGNAL);
+    if (size < 0) {
+      writing_ = errno == EAGAIN;
+      return;
+    }
+    written_ += static_cast<std::size_t>(size);
   }
-  if (error) return;
   out_.clear();
   written_ = 0;
   if (out_.capacity() > kKeptBuffer) std::string().swap(out_);
@@ -77,31 +110,22 @@ void Connection::write() {
   }
 }
 
-// One read is always pending: on an idle connection it is how a close by the peer is noticed.
-void Connection::read() {
-  socket_.async_read_some(asio::buffer(buffer_), [self = shared_from_this()](error_code error, std::size_t size) {
-    self->on_read(error, size);
-  });
-}
-
-void Connection::on_read(const error_code& error, std::size_t size) {
-  if (closed_) return;
-  if (error) return on_end();
-  if (unanswered_ > 0 && !answering_ && !client_->handshaking() && owner_.resets(*this)) {
-    close(true);
-    return owner_.cut(*this);
+// All there is, as what is left would not be told again. Less than there was room for is all there is, unless the peer
+// has `ended`.
+void Connection::read(bool ended) {
+  for (int i = 0; i < kReadsInARow; ++i) {
+    const ssize_t size = ::recv(socket_.get(), scratch_.data(), scratch_.size(), 0);
+    if (size < 0 && errno == EAGAIN) return;
+    if (size <= 0) return on_end();
+    if (unanswered_ > 0 && !answering_ && !client_->handshaking() && owner_.resets(*this)) {
+      close(true);
+      return owner_.cut(*this);
+    }
+    const auto data = std::span(scratch_).first(static_cast<std::size_t>(size));
+    take(data);
+    if (closed_ || (!ended && data.size() < scratch_.size())) return;
   }
-  take(std::span(buffer_).first(size));
-  // A full buffer: there may be more; take it in larger pieces.
-  bool more = size == buffer_.size();
-  for (int i = 0; more && !closed_ && i < kReadsInARow; ++i) {
-    error_code end;
-    const std::size_t got = socket_.read_some(asio::buffer(scratch_), end);
-    if (end && end != asio::error::would_block) return on_end();
-    if (got > 0) take(std::span(scratch_).first(got));
-    more = got == scratch_.size();
-  }
-  if (!closed_) read();
+  loop_.watch_again(socket_.get(), *this);
 }
 
 void Connection::on_end() {
@@ -140,14 +164,7 @@ void Connection::advance() {
   std::vector<protocol::Answer> answers;
   const auto next = client_->advance(std::chrono::steady_clock::now(), answers, out_);
   report(std::move(answers));
-  if (closed_ || !next) return;
-  if (!timer_) timer_.emplace(socket_.get_executor());
-  timer_->expires_at(*next);
-  timer_->async_wait([self = shared_from_this()](error_code replaced) {
-    if (replaced || self->closed_) return;
-    self->advance();
-    if (!self->closed_ && !self->writing_) self->write();
-  });
+  if (!closed_ && next) loop_.wake(*this, *next);
 }
 
 void Connection::report(std::vector<protocol::Answer> answers) {
@@ -166,17 +183,16 @@ void Connection::fail(Failure failure) {
 
 // Whoever opens a connection is not prepared to hear of its end meanwhile.
 void Connection::fail_later(Failure failure) {
-  asio::post(socket_.get_executor(), [self = shared_from_this(), failure] {
-    if (!self->closed_) self->fail(failure);
-  });
+  failure_ = failure;
+  loop_.wake(*this, MonoTime::min());
 }
 
 void Connection::close(bool reset) {
   if (std::exchange(closed_, true)) return;
-  if (timer_) timer_->cancel();
-  error_code ignored;
-  if (reset) socket_.set_option(asio::socket_base::linger(true, 0), ignored);
-  socket_.close(ignored);
+  loop_.forget(*this);
+  const linger now{.l_onoff = 1, .l_linger = 0};
+  if (reset && socket_.valid()) ::setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+  socket_.reset();
 }
 
 }  // namespace gnomon::replay

@@ -1,7 +1,8 @@
 #pragma once
 // One TCP connection to the shadow: a socket under a protocol's client.
 
-#include <array>
+#include <sys/socket.h>
+
 #include <cstddef>
 #include <memory>
 #include <optional>
@@ -9,14 +10,20 @@
 #include <vector>
 
 #include "agent/protocol/client.h"
-#include "boost/asio/ip/tcp.hpp"
-#include "boost/asio/steady_timer.hpp"
+#include "agent/replay/loop.h"
 
 namespace gnomon::replay {
 
-// Kept alive by its pending operations and by whoever holds it; ends at close(), after which it calls its owner no
-// more. The owner must close it before it goes away itself.
-class Connection : public std::enable_shared_from_this<Connection> {
+struct Address {
+  sockaddr_storage storage{};
+  socklen_t size = 0;
+};
+
+// Of an IPv4 or IPv6 address; null: it is none.
+std::optional<Address> numeric_address(const std::string& address, std::uint16_t port);
+
+// Ends at close(), after which it calls its owner no more, or with whoever holds it.
+class Connection : public std::enable_shared_from_this<Connection>, private Loop::Handler {
  public:
   enum class Failure {
     kNoSocket,  // this side has no descriptor or port left: nothing was sent
@@ -36,13 +43,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
     virtual void closed(Connection& connection) = 0;  // by the peer, with no request unanswered
   };
 
-  // `scratch`: where the rest of long responses is read to, shared by the connections of one thread; must outlive them.
-  Connection(boost::asio::io_context& io, Owner& owner, std::unique_ptr<protocol::Client> client,
-             std::vector<std::byte>& scratch);
-  virtual ~Connection() = default;
+  // `scratch`: what responses are read to, shared by the connections of one thread; must outlive them.
+  Connection(Loop& loop, Owner& owner, std::unique_ptr<protocol::Client> client, std::vector<std::byte>& scratch);
+  ~Connection() override { close(false); }
 
   // Connects; `first` is what the client starts with, and is not sent by this. Without an address it fails as refused.
-  void open(const std::optional<boost::asio::ip::tcp::endpoint>& shadow, const protocol::Request& first);
+  void open(const std::optional<Address>& shadow, const protocol::Request& first);
   // Only where takes_another() is true. `cut`: reset the connection as soon as the request is sent.
   void send(const protocol::Request& request, std::uint64_t tag, bool cut);
   std::size_t concurrency() const { return client_->concurrency(); }
@@ -52,9 +58,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void close(bool reset);
 
  private:
+  void on_ready(std::uint32_t events) override;
+  void on_time() override;
+  void on_connected();
   void write();
-  void read();
-  void on_read(const boost::system::error_code& error, std::size_t size);
+  void read(bool ended);
   void on_end();
   void take(std::span<const std::byte> data);
   void advance();
@@ -62,12 +70,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void fail(Failure failure);
   void fail_later(Failure failure);
 
-  boost::asio::ip::tcp::socket socket_;
+  Loop& loop_;
   Owner& owner_;
   const std::unique_ptr<protocol::Client> client_;
   std::vector<std::byte>& scratch_;
-  std::optional<boost::asio::steady_timer> timer_;  // of a client that keeps times of its own
-  std::string out_;                                 // to be sent; the first written_ bytes are
+  UniqueFd socket_;
+  std::optional<Failure> failure_;  // not reported yet
+  std::string out_;                 // to be sent; the first written_ bytes are
   std::size_t written_ = 0;
   std::size_t unanswered_ = 0;
   bool connected_ = false;
@@ -77,7 +86,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool used_ = false;       // a response was read from it before
   bool spoiled_ = false;    // takes no further request
   bool closed_ = false;
-  std::array<std::byte, 2048> buffer_;
 };
 
 }  // namespace gnomon::replay

@@ -12,15 +12,12 @@
 #include "agent/replay/connection.h"
 #include "agent/replay/exchange.h"
 #include "agent/replay/ledger.h"
+#include "agent/replay/loop.h"
 #include "agent/replay/schedule.h"
 #include "agent/replay/tls_client.h"
-#include "boost/asio/io_context.hpp"
-#include "boost/asio/steady_timer.hpp"
 
 namespace gnomon::replay {
 
-namespace asio = boost::asio;
-using boost::system::error_code;
 using std::chrono::steady_clock;
 
 namespace {
@@ -35,29 +32,20 @@ std::uint64_t tag_of(const Exchange& exchange) {
   return reinterpret_cast<std::uintptr_t>(&exchange);
 }
 
-std::optional<asio::ip::tcp::endpoint> endpoint_of(const Target& target) {
-  error_code error;
-  const auto address = asio::ip::make_address(target.address, error);
-  if (error) return std::nullopt;
-  return asio::ip::tcp::endpoint(address, target.port);
-}
-
 }  // namespace
 
-// Lives until the Replayer goes; the timer's handler holds it weakly, connections are closed before it goes.
-struct Replayer::Impl final : std::enable_shared_from_this<Impl>, Connection::Owner {
-  Impl(asio::io_context& the_io, const Target& target, const Limits& the_limits, std::uint64_t seed)
-      : io(the_io),
-        shadow(endpoint_of(target)),
+struct Replayer::Impl final : Loop::Handler, Connection::Owner {
+  Impl(Loop& the_loop, const Target& target, const Limits& the_limits, std::uint64_t seed)
+      : loop(the_loop),
+        shadow(numeric_address(target.address, target.port)),
         client_settings(target.client),
         tls(target.tls ? std::optional<TlsDialer>(std::in_place) : std::nullopt),
         limits(the_limits),
         random(~seed),
-        schedule({.lag = limits.lag, .copy_spread = limits.copy_spread, .max_bytes = limits.scheduled_bytes}, seed),
-        timer(io) {}
+        schedule({.lag = limits.lag, .copy_spread = limits.copy_spread, .max_bytes = limits.scheduled_bytes}, seed) {}
 
-  asio::io_context& io;
-  const std::optional<asio::ip::tcp::endpoint> shadow;
+  Loop& loop;
+  const std::optional<Address> shadow;
   const protocol::ClientSettings client_settings;
   const std::optional<TlsDialer> tls;
   const Limits limits;
@@ -69,12 +57,11 @@ struct Replayer::Impl final : std::enable_shared_from_this<Impl>, Connection::Ow
   std::size_t open = 0;                        // connections of all lanes
   std::list<Exchange> exchanges;               // in flight, in the order of their deadlines
   std::multimap<MonoTime, Exchange*> holding;  // responses that noise delays, by the time they are to be delivered
-  asio::steady_timer timer;
-  std::optional<MonoTime> armed;
+  std::optional<MonoTime> armed;               // when the loop calls on_time()
   MonoTime last_tick{};
 
   void arm();
-  void tick();
+  void on_time() override;
   void send_due(MonoTime now, int at_most);
   void dispatch(Due due, MonoTime now);
   void start(Exchange& exchange);
@@ -99,7 +86,7 @@ struct Replayer::Impl final : std::enable_shared_from_this<Impl>, Connection::Ow
 
 // ---- time
 
-// Sets the timer to the earliest thing to do, unless it goes off before that anyway.
+// Has the loop call at the earliest thing to do, unless it calls before that anyway.
 void Replayer::Impl::arm() {
   std::optional<MonoTime> first = schedule.next();
   const auto also = [&first](MonoTime at) { first = first ? std::min(*first, at) : at; };
@@ -110,14 +97,10 @@ void Replayer::Impl::arm() {
   if (*first > steady_clock::now()) first = std::max(*first, last_tick + kTick);
   if (armed && *armed <= *first) return;
   armed = first;
-  timer.expires_at(*first);
-  timer.async_wait([weak = weak_from_this()](error_code cancelled) {
-    if (cancelled) return;
-    if (const auto self = weak.lock()) self->tick();
-  });
+  loop.wake(*this, *first);
 }
 
-void Replayer::Impl::tick() {
+void Replayer::Impl::on_time() {
   armed.reset();
   const MonoTime now = last_tick = steady_clock::now();
   while (!holding.empty() && holding.begin()->first <= now) deliver(*holding.begin()->second, now);
@@ -178,7 +161,7 @@ void Replayer::Impl::start(Exchange& exchange) {
 // A new connection, in the lane's ready ones.
 WirePtr Replayer::Impl::open_wire(Lane& lane, const protocol::Request& first) {
   auto client = tls ? tls->client(first, client_settings) : first.protocol->client(client_settings);
-  auto wire = std::make_shared<Wire>(io, *this, std::move(client), scratch, lane);
+  auto wire = std::make_shared<Wire>(loop, *this, std::move(client), scratch, lane);
   ++lane.open;
   ++open;
   lane.ready.push_back(wire);
@@ -354,7 +337,7 @@ void Replayer::Impl::forget(Wire& wire) {
 }
 
 void Replayer::Impl::close_all() {
-  timer.cancel();
+  loop.forget(*this);
   for (Exchange& exchange : exchanges)
     if (exchange.wire) exchange.wire->close(true);
   for (auto& [key, lane] : lanes)
@@ -363,8 +346,8 @@ void Replayer::Impl::close_all() {
 
 // ---- the interface
 
-Replayer::Replayer(asio::io_context& io, Target target, Limits limits, std::uint64_t seed)
-    : impl_(std::make_shared<Impl>(io, target, limits, seed)) {}
+Replayer::Replayer(Loop& loop, Target target, Limits limits, std::uint64_t seed)
+    : impl_(std::make_unique<Impl>(loop, target, limits, seed)) {}
 
 Replayer::~Replayer() {
   impl_->close_all();

@@ -11,14 +11,12 @@
 #include "common/clock.h"
 #include "telemetry/sample.h"
 
-namespace boost::asio {
-class io_context;
-}
-
 namespace gnomon::replay {
 
+class Loop;
+
 struct Target {
-  std::string address;  // IPv4 or IPv6, reached from the network namespace of the thread that runs the io_context
+  std::string address;  // IPv4 or IPv6, reached from the network namespace of the loop's thread
   std::uint16_t port = 0;
   protocol::ClientSettings client;
   bool tls = false;  // it takes TLS
@@ -55,12 +53,12 @@ struct Reading {
   noise::Tally noise;
 };
 
-// All calls on the thread that runs `io`, which must outlive it. Each captured connection and copy number is a lane
+// All calls on the thread that runs `loop`, which must outlive it. Each captured connection and copy number is a lane
 // with a connection of its own, kept alive and closed as the client did; a request due while its lane's connections
 // have as many unanswered as their protocol allows goes out on a further one (open loop).
 class Replayer {
  public:
-  Replayer(boost::asio::io_context& io, Target target, Limits limits, std::uint64_t seed);
+  Replayer(Loop& loop, Target target, Limits limits, std::uint64_t seed);
   ~Replayer();  // closes everything; what was scheduled is dropped
   void set_phase(const Phase& phase);
   void offer(protocol::Request request);
@@ -77,7 +75,7 @@ class Replayer {
 
  private:
   struct Impl;
-  std::shared_ptr<Impl> impl_;
+  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace gnomon::replay

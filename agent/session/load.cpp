@@ -2,15 +2,14 @@
 
 #include <sched.h>
 
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
 #include <mutex>
 #include <optional>
+#include <system_error>
 #include <type_traits>
 #include <utility>
 #include <variant>
 
+#include "agent/replay/loop.h"
 #include "common/status.h"
 
 namespace gnomon::session {
@@ -22,8 +21,7 @@ constexpr std::size_t kMostInboxBytes = 64u << 20;
 }  // namespace
 
 struct Load::Impl {
-  boost::asio::io_context io{1};
-  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work{io.get_executor()};
+  replay::Loop loop;
   std::optional<replay::Replayer> replayer;  // touched on the thread only
   std::thread thread;
 
@@ -38,7 +36,7 @@ struct Load::Impl {
   std::uint64_t turned_away = 0;
 
   void wake() {
-    boost::asio::post(io, [this] { take_inbox(); });
+    loop.post([this] { take_inbox(); });
   }
 
   void take_inbox() {
@@ -65,23 +63,28 @@ struct Load::Impl {
   auto ask(Call call) {
     std::packaged_task<std::invoke_result_t<Call, replay::Replayer&>()> task([this, &call] { return call(*replayer); });
     auto answer = task.get_future();
-    boost::asio::post(io, [&task] { task(); });
+    loop.post([&task] { task(); });
     return answer.get();
   }
 };
 
 absl::StatusOr<std::unique_ptr<Load>> Load::start(int netns, replay::Target target, replay::Limits limits,
                                                   std::uint64_t seed) {
-  auto impl = std::make_unique<Impl>();
+  std::unique_ptr<Impl> impl;
+  try {
+    impl = std::make_unique<Impl>();
+  } catch (const std::system_error& error) {
+    return errno_status(error.code().value(), "replay: no event loop");
+  }
   std::promise<int> entered;
   impl->thread = std::thread([&entered, netns, limits, seed, self = impl.get(), target = std::move(target)] {
     if (::setns(netns, CLONE_NEWNET) != 0) {
       entered.set_value(errno);
       return;
     }
-    self->replayer.emplace(self->io, target, limits, seed);
+    self->replayer.emplace(self->loop, target, limits, seed);
     entered.set_value(0);
-    self->io.run();
+    self->loop.run();
     self->replayer.reset();
   });
   const int error = entered.get_future().get();
@@ -93,8 +96,7 @@ absl::StatusOr<std::unique_ptr<Load>> Load::start(int netns, replay::Target targ
 Load::Load(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Load::~Load() {
-  impl_->work.reset();
-  impl_->io.stop();
+  impl_->loop.stop();
   impl_->thread.join();
 }
 

@@ -21,9 +21,8 @@
 #include <vector>
 
 #include "agent/protocol/http1/http1.h"
+#include "agent/replay/loop.h"
 #include "agent/replay/replayer.h"
-#include "boost/asio/io_context.hpp"
-#include "boost/asio/steady_timer.hpp"
 #include "common/unique_fd.h"
 
 namespace gnomon {
@@ -137,10 +136,9 @@ struct Result {
 
 // Offers requests evenly at `rate` for kSpan, as many a millisecond as are due, and waits for the last answer.
 Result measure(std::uint16_t port, int rate) {
-  boost::asio::io_context io;
-  replay::Replayer replayer(io, {"127.0.0.1", port}, {.lag = std::chrono::milliseconds(5)}, 1);
+  replay::Loop loop;
+  replay::Replayer replayer(loop, {"127.0.0.1", port}, {.lag = std::chrono::milliseconds(5)}, 1);
   const auto bytes = std::make_shared<const std::string>(kRequest);
-  boost::asio::steady_timer timer(io);
   const auto total = static_cast<std::uint64_t>(rate) * kSpan.count();
   const Nanos gap = std::chrono::nanoseconds(std::chrono::seconds(1)) / rate;
   const Nanos cpu_before = thread_cpu();
@@ -153,10 +151,7 @@ Result measure(std::uint16_t port, int rate) {
                       .arrival = begin + gap * offered,
                       .protocol = &protocol::http1(),
                       .bytes = bytes});
-    timer.expires_after(std::chrono::milliseconds(1));
-    bool woke = false;
-    timer.async_wait([&woke](const boost::system::error_code&) { woke = true; });
-    while (!woke) io.run_one();
+    for (const auto end = now + std::chrono::milliseconds(1); Clock::now() < end;) loop.run_once(end - Clock::now());
   }
   Result result{.reading = {}, .cpu = thread_cpu() - cpu_before};
   for (auto& reading : replayer.take()) result.reading = std::move(reading);

@@ -1,5 +1,5 @@
 #pragma once
-// A replayer against a server on loopback, on one loop; what became of every copy is checked after every test.
+// A replayer against a server on loopback, on one thread; what became of every copy is checked after every test.
 
 #include <functional>
 #include <map>
@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "agent/protocol/http1/http1.h"
+#include "agent/replay/loop.h"
 #include "agent/replay/replayer.h"
 #include "gtest/gtest.h"
 #include "tests/unit/loopback_server.h"
@@ -30,7 +31,7 @@ class ReplayerTest : public ::testing::Test {
   }
 
   void start(std::uint64_t seed = 1) {
-    replayer = std::make_unique<Replayer>(io, Target{"127.0.0.1", port == 0 ? server.port() : port}, limits, seed);
+    replayer = std::make_unique<Replayer>(loop, Target{"127.0.0.1", port == 0 ? server.port() : port}, limits, seed);
     replayer->set_phase(phase);
   }
 
@@ -42,12 +43,15 @@ class ReplayerTest : public ::testing::Test {
                      .close = close});
   }
 
-  // Runs the loop until `done`; the limit only ends a test that has failed.
+  // Both sides do what there is to do; either waits for the other.
+  void turn() { loop.run_once(io.poll() > 0 ? Nanos(0) : milliseconds(1)); }
+
+  // Runs both until `done`; the limit only ends a test that has failed.
   void run_until(const std::function<bool()>& done) {
     const auto limit = std::chrono::steady_clock::now() + seconds(30);
     while (!done()) {
       ASSERT_LT(std::chrono::steady_clock::now(), limit) << "the awaited state never came";
-      io.run_one_for(milliseconds(100));
+      turn();
       collect();
     }
   }
@@ -93,7 +97,8 @@ class ReplayerTest : public ::testing::Test {
     EXPECT_EQ(all.response_time.count(), c.answered - c.error_answers);
   }
 
-  boost::asio::io_context io;
+  boost::asio::io_context io;  // the server's
+  Loop loop;
   LoopbackServer server;
   Limits limits;
   Phase phase;

@@ -266,7 +266,7 @@ TEST_F(ReplayerTest, ARefusedConnectionIsCountedAsRefused) {
 }
 
 TEST_F(ReplayerTest, AnUnusableAddressRefusesEverything) {
-  replayer = std::make_unique<Replayer>(io, Target{"not an address", 80}, limits, 1);
+  replayer = std::make_unique<Replayer>(loop, Target{"not an address", 80}, limits, 1);
   offer(1, post("x"));
   run_until_quiet();
   EXPECT_EQ(total().counters.refused, 1u);
@@ -366,7 +366,7 @@ TEST_F(ReplayerTest, GoingAwayWithRequestsInFlightLeavesNothingBehind) {
   run_until([this] { return server.requests.size() == 5; });
   replayer.reset();
   const auto limit = std::chrono::steady_clock::now() + seconds(30);
-  while (server.closed < 5 && std::chrono::steady_clock::now() < limit) io.run_one_for(milliseconds(100));
+  while (server.closed < 5 && std::chrono::steady_clock::now() < limit) turn();
   EXPECT_EQ(server.closed, 5);
 }
 
