@@ -58,6 +58,7 @@ discovery:
 shadow:
   sampled_fraction: 100%
   replay_writes: ["*"]
+  max_production_cost: off
 """)
         profile = self.profile(["simulated_peak_load_2x"], cpu="0.5x production", memory="1x production")
         applied = self.gnomon("apply", "-f", service, "-f", profile, "--for", duration, *more)
