@@ -303,6 +303,11 @@ void Replayer::Impl::fail(Exchange& exchange, std::uint64_t telemetry::ReplayCou
   Reading& reading = exchange.account->delta;
   ++(reading.counters.*counter);
   ++reading.errors;
+  // It would have taken at least as long, and to leave it out would flatter a shadow that stalls. What is cut while it
+  // is still being said tells nothing.
+  const Nanos waited = steady_clock::now() - exchange.due.at;
+  if (counter == &telemetry::ReplayCounters::timed_out && waited > exchange.due.request->lasts)
+    reading.response_time.record(waited);
   if (counter == &telemetry::ReplayCounters::timed_out || counter == &telemetry::ReplayCounters::reset)
     ++reading.noise.requests;
   finish(exchange);

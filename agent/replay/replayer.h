@@ -44,8 +44,10 @@ struct Phase {
 struct Reading {
   int block = -1;
   bool settled = false;
-  telemetry::Histogram response_time;  // due time to response complete, noise included; errors are not in it
-  std::uint64_t replayed = 0;          // copies that became due, or were shed before
+  // Due time to response complete, noise included. Of errors only those timed out are in it, with the time they were
+  // given: their quantiles are at least that.
+  telemetry::Histogram response_time;
+  std::uint64_t replayed = 0;  // copies that became due, or were shed before
   // Of these: error_answers + refused + reset + timed_out + shed + injected_errors. An injected error is in no counter
   // but its own.
   std::uint64_t errors = 0, injected_errors = 0;

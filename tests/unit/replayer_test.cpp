@@ -222,6 +222,7 @@ TEST_F(ReplayerTest, WhatIsNotAnsweredInTimeTimesOut) {
   for (int i = 0; i < 5; ++i) offer(i, post("x"));
   run_until_quiet();
   EXPECT_EQ(total().counters.timed_out, 5u);
+  EXPECT_GT(*total().response_time.quantile(0.01), milliseconds(49)) << "as slow as its time-out at least";
   run_until([this] { return server.closed == 5; });
 }
 
