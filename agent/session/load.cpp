@@ -17,6 +17,8 @@ namespace {
 
 // Of requests that the replayer's thread has not taken yet: it may be stalled, and the tap goes on.
 constexpr std::size_t kMostInboxBytes = 64u << 20;
+// Room for requests that is kept from one hand-over to the next; what a burst took is given back.
+constexpr std::size_t kKeptItems = 4096;
 
 }  // namespace
 
@@ -32,6 +34,7 @@ struct Load::Impl {
   using Item = std::variant<protocol::Request, ConnectionEnd>;
   std::mutex inbox_mutex;
   std::vector<Item> inbox;
+  std::vector<Item> taken;      // from it, on the replayer's thread; empty between hand-overs
   std::size_t inbox_bytes = 0;  // of the requests
   std::uint64_t turned_away = 0;
 
@@ -40,22 +43,23 @@ struct Load::Impl {
   }
 
   void take_inbox() {
-    std::vector<Item> items;
     std::uint64_t dropped = 0;
     {
       const std::lock_guard lock(inbox_mutex);
-      items.swap(inbox);
+      taken.swap(inbox);
       dropped = std::exchange(turned_away, 0);
       inbox_bytes = 0;
     }
     if (dropped > 0) replayer->turn_away(dropped);
-    for (Item& item : items) {
+    for (Item& item : taken) {
       if (auto* request = std::get_if<protocol::Request>(&item)) {
         replayer->offer(std::move(*request));
       } else {
         replayer->end_connection(std::get<ConnectionEnd>(item).conn_id);
       }
     }
+    taken.clear();
+    if (taken.capacity() > kKeptItems) std::vector<Item>().swap(taken);
   }
 
   // Runs `call` on the replayer's thread and waits for what it returns.
