@@ -39,39 +39,45 @@ absl::Status Session::Impl::follow_production() {
   RETURN_IF_ERROR(set_off(false));
   unpaired.reset();
   is_warming = false;
+  report.current_block = -1;
   phase = {.block = -1, .multiplicity = 0};
   load->set_phase(phase);
   load->flush();
   // Warming up, so that the coordinator leaves out what the interrupted block has measured.
   say(State::kWarming,
       fmt::format("{}: waiting for the one that takes its place on port {}", ended, plan.service.port));
-  ASSIGN_OR_RETURN(discovery::Instance next, await_production());
+  const MonoTime deadline = clock.now() + kComeBack;
+  while (true) {
+    const absl::Status taken_over = take_over();
+    if (taken_over.ok() || absl::IsFailedPrecondition(taken_over)) return taken_over;
+    if (clock.now() >= deadline)
+      return absl::AbortedError(fmt::format("{}, and none has taken its place within {}: {}", ended,
+                                            format_duration(kComeBack), std::string(taken_over.message())));
+    RETURN_IF_ERROR(wait(kLookAgain));
+  }
+}
+
+// Watches who listens on the port now. kFailedPrecondition: it is another program; else it is not there, or not yet, or
+// has gone again.
+absl::Status Session::Impl::take_over() {
+  ASSIGN_OR_RETURN(discovery::Instance next,
+                   discovery::find_instance(kProc, kCgroup, plan.service.port, plan.service.pid));
   ASSIGN_OR_RETURN(ProductionProcess process, ProductionProcess::open(kProc, next));
   if (!process.same_program(production_process))
-    return absl::AbortedError(fmt::format(
+    return absl::FailedPreconditionError(fmt::format(
         "{}, and the one in its place (pid {}) is another program, of which the shadow is no copy: start a new session",
-        ended, next.pid));
-  ASSIGN_OR_RETURN(auto usage, metrics::UsageReader::open(kProc, kCgroup, next.pid));
-  RETURN_IF_ERROR(production->watch(next));
-  observer->follow(std::move(usage));
-  spdlog::info("session {}: {}; process {} has taken its place", plan.id, ended, next.pid);
+        std::string(production_process.ended().message()), next.pid));
+  absl::StatusOr<std::unique_ptr<metrics::UsageReader>> usage = metrics::UsageReader::open(kProc, kCgroup, next.pid);
+  if (!usage.ok()) return absl::UnavailableError(usage.status().message());
+  if (const absl::Status watched = production->watch(next); !watched.ok())
+    return absl::UnavailableError(watched.message());
+  observer->follow(*std::move(usage));
+  followed = fmt::format("{}, {} has taken its place", std::string(production_process.ended().message()), next.pid);
+  spdlog::info("session {}: {}", plan.id, followed);
   instance = std::move(next);
   production_process = std::move(process);
   next_sample = clock.now() + kSampleEvery;
   return absl::OkStatus();
-}
-
-absl::StatusOr<discovery::Instance> Session::Impl::await_production() {
-  const MonoTime deadline = clock.now() + kComeBack;
-  while (true) {
-    auto found = discovery::find_instance(kProc, kCgroup, plan.service.port, plan.service.pid);
-    if (found.ok()) return found;
-    if (clock.now() >= deadline)
-      return absl::AbortedError(fmt::format("{}, and none has taken its place within {}: {}",
-                                            std::string(production_process.ended().message()),
-                                            format_duration(kComeBack), std::string(found.status().message())));
-    RETURN_IF_ERROR(wait(kLookAgain));
-  }
 }
 
 }  // namespace gnomon::session

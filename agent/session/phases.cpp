@@ -100,7 +100,8 @@ absl::Status Session::Impl::run_block(const Block& block) {
 // A part of a block, or all of it, up to a pause.
 absl::Status Session::Impl::run_piece(const Block& block, Nanos measured) {
   RETURN_IF_ERROR(enter_phase(block.index, block.treatment ? plan.profile.load_multiple : 1, block.treatment));
-  say(State::kRunning, resources_problem);
+  say(State::kRunning, resources_problem.empty() || followed.empty() ? resources_problem + followed
+                                                                     : resources_problem + "; " + followed);
   RETURN_IF_ERROR(wait_until(clock.now() + block.settle));
   RETURN_IF_ERROR(settle());
   const MonoTime start = clock.now();

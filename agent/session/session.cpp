@@ -29,7 +29,7 @@ void Session::Impl::run() {
   if (absl::IsCancelled(status)) return;
   report.current_block = -1;
   if (status.ok()) {
-    say(State::kCompleted);
+    say(State::kCompleted, followed);
   } else {
     spdlog::warn("session {}: {}", plan.id, std::string(status.message()));
     say(State::kFailed, std::string(status.message()));

@@ -52,7 +52,7 @@ struct Session::Impl {
   absl::Status capture_production();
   absl::Status with_production(const std::function<absl::Status()>& step);
   absl::Status follow_production();
-  absl::StatusOr<discovery::Instance> await_production();
+  absl::Status take_over();
   absl::Status warm_up();
   absl::Status run_block(const Block& block);
   absl::Status run_piece(const Block& block, Nanos measured);
@@ -88,6 +88,7 @@ struct Session::Impl {
   discovery::Instance instance;
   ProductionProcess production_process;
   unsigned restarts = 0;  // of production
+  std::string followed;   // when it last restarted, for people
   std::unique_ptr<shadow::Shadow> shadow;
   std::optional<probe::Slot> shadow_slot;
   Tls tls;

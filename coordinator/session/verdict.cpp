@@ -97,8 +97,9 @@ absl::StatusOr<v1::Verdict> judge_session(const v1::Session& session, const std:
   take_checks_into_account(session.status(), verdict);
   if (session.status().state() == v1::SESSION_STATE_FAILED) {
     if (verdict.outcome() == v1::OUTCOME_AS_EXPECTED) verdict.set_outcome(v1::OUTCOME_INCONCLUSIVE);
-    verdict.set_summary("The session failed before its end: " + session.status().message() +
-                        ". Until then: " + verdict.summary());
+    const bool ended = session.status().production_cost().exceeded();  // then the message begins with "ended: "
+    verdict.set_summary((ended ? "The session was " : "The session failed before its end: ") +
+                        session.status().message() + ". Until then: " + verdict.summary());
   }
   return verdict;
 }
