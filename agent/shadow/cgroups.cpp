@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <set>
 
 #include "agent/discovery/cgroup.h"
@@ -46,6 +47,11 @@ absl::Status delegate(const std::string& directory, const std::set<std::string>&
   for (std::string controller; in >> controller;)
     if (needed.contains(controller)) RETURN_IF_ERROR(write(directory + "/cgroup.subtree_control", "+" + controller));
   return absl::OkStatus();
+}
+
+std::set<std::string> controllers_in(const std::string& file) {
+  std::ifstream in(file);
+  return {std::istream_iterator<std::string>(in), {}};
 }
 
 // Whether a disk's requests are ordered by weights: by the scheduler BFQ, or by the cost model.
@@ -118,6 +124,25 @@ absl::Status make_budget_cgroup(const std::string& root, const std::string& agen
   Limits limits = budget_limits(budget);
   limits.cpus = cpus;
   return set_limits(root, fmt::format("/{}/{}", discovery::kShadowCgroup, agent), limits);
+}
+
+HandedDown handed_down(const std::string& root, const std::string& agent) {
+  HandedDown levels;
+  for (const Hierarchy& hierarchy : hierarchies(root)) {
+    if (!hierarchy.v2) continue;
+    const std::string parent = parent_of_agents(hierarchy);
+    for (const std::string& level : {parent + "/" + agent, parent, hierarchy.mount})
+      levels.emplace_back(level, controllers_in(level + "/cgroup.subtree_control"));
+  }
+  return levels;
+}
+
+void take_back(const HandedDown& before) {
+  for (const auto& [level, controllers] : before) {
+    const std::string file = level + "/cgroup.subtree_control";
+    for (const std::string& controller : controllers_in(file))
+      if (!controllers.contains(controller)) (void)write(file, "-" + controller);
+  }
 }
 
 std::vector<std::string> agent_cgroups(const std::string& root, const std::string& agent, const std::string& session) {

@@ -6,6 +6,7 @@
 
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -30,6 +31,13 @@ std::string cgroup_path(const std::string& agent, const std::string& session);
 // (none: to no processors in particular). In v2 it hands down the controllers that this takes, and no others.
 absl::Status make_budget_cgroup(const std::string& root, const std::string& agent, Budget budget,
                                 const std::vector<int>& cpus = {});
+
+// The controllers that each v2 cgroup above a shadow's hands down, the nearest first. An OCI runtime hands down all
+// there are, from the topmost on, whatever it is asked for: take_back() undoes what has come since, but where another's
+// cgroup uses it by now.
+using HandedDown = std::vector<std::pair<std::string, std::set<std::string>>>;
+HandedDown handed_down(const std::string& root, const std::string& agent);
+void take_back(const HandedDown& before);
 
 // The directories of the agent's cgroups that exist, children before their parents; of one session's if that is not
 // empty.

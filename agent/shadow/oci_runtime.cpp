@@ -174,7 +174,9 @@ absl::Status try_oci_runtime(const std::string& runtime, const std::string& init
   std::error_code error;
   std::filesystem::create_directories(directory + "/root", error);
   if (error) return errno_status(error.value(), directory);
+  const HandedDown before = handed_down(kCgroupRoot, "trial");
   const absl::Status started = start_init(runtime, init, directory, cgroup);
+  take_back(before);
   std::vector<std::string> cgroups;
   for (const Hierarchy& hierarchy : hierarchies(kCgroupRoot))
     if (std::string path = hierarchy.mount + cgroup; ::access(path.c_str(), F_OK) == 0) cgroups.push_back(path);

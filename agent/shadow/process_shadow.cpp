@@ -206,7 +206,9 @@ class ProcessShadow final : public Shadow {
   }
 
   absl::Status run(const Start& start) {
+    const HandedDown before = handed_down(kCgroupRoot, state_->name());
     const auto started = run_container(start);
+    take_back(before);
     output_->close_write_end();
     if (!started.ok()) return with_output(started.status());
     pid_ = *started;

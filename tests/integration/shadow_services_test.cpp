@@ -1,12 +1,18 @@
 // Shadows of real services answer as the services do.
 
+#include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <fstream>
 
+#include "agent/discovery/cgroup.h"
+#include "agent/discovery/procfs.h"
+#include "agent/shadow/cgroups.h"
 #include "agent/shadow/namespaces.h"
+#include "agent/shadow/oci_runtime.h"
 #include "agent/shadow/shadow.h"
 #include "fmt/format.h"
 #include "gtest/gtest.h"
@@ -126,6 +132,71 @@ TEST_F(ShadowOfService, ListeningOnEveryIpv6Address) {
   const std::uint16_t port = free_port();
   const Service python({"/usr/bin/python3", files_.file("eval.py", kEvalServer), "::", std::to_string(port)}, "/");
   expect_same_answer(port, "/", "production");
+}
+
+// The same walls, whoever builds them: capabilities, filter, namespaces, limits.
+void check_walls(const Shadow& shadow, const discovery::Instance& instance) {
+  const std::string status = evaluate(shadow, "open('/proc/self/status').read()");
+  EXPECT_NE(status.find("Seccomp:\t2"), std::string::npos) << status;
+  EXPECT_NE(status.find("NoNewPrivs:\t1"), std::string::npos) << status;
+  const std::uint64_t bounding = std::stoull(evaluate(shadow,
+                                                      "open('/proc/self/status').read().split('CapBnd:')[1]"
+                                                      ".split()[0]"),
+                                             nullptr, 16);
+  EXPECT_EQ(bounding >> CAP_SYS_ADMIN & 1, 0u);
+  EXPECT_EQ(evaluate(shadow, "os.path.exists('/proc/%d/root' % os.getppid()), os.getppid()"),
+            "(False, 1)");  // its init is not to be read
+  EXPECT_EQ(evaluate(shadow, "attempt(open, '/proc/sys/kernel/hostname', 'w')"), "OSError 30");
+  for (const char* space : {"mnt", "pid", "net", "ipc", "uts", "cgroup"})
+    EXPECT_NE(discovery::namespace_of("/proc", shadow.pid(), space),
+              discovery::namespace_of("/proc", instance.pid, space))
+        << space;
+  EXPECT_EQ(discovery::cpu_quota("/proc", kCgroupRoot, shadow.pid()), MilliCpu{500});
+  EXPECT_EQ(discovery::memory_limit("/proc", kCgroupRoot, shadow.pid()), Bytes{(128u + 64u) << 20});
+}
+
+TEST_F(ShadowOfService, StartedByEitherOciRuntime) {
+  const std::uint16_t port = free_port();
+  const Service python({"/usr/bin/python3", files_.file("eval.py", kEvalServer), "0.0.0.0", std::to_string(port)}, "/");
+  const auto instance = wait_for_instance(port);
+  ASSERT_TRUE(instance.ok()) << instance.status();
+  std::vector<std::string> runtimes;
+  if (const auto runc = find_runc(); runc.ok()) runtimes.push_back(*runc);
+  auto chosen = Runtime::create(state_.path(), kTestBudget);
+  ASSERT_TRUE(chosen.ok()) << chosen.status();
+  const bool crun = (*chosen)->oci_runtime().ends_with("/crun");
+  if (crun) runtimes.push_back((*chosen)->oci_runtime());
+  chosen->reset();
+  for (const std::string& name : runtimes) {
+    SCOPED_TRACE(name);
+    auto runtime = Runtime::create(state_.path(), kTestBudget, name);
+    ASSERT_TRUE(runtime.ok()) << runtime.status();
+    auto shadow = (*runtime)->start({"s1", *instance, MilliCpu{500}, Bytes{128u << 20}});
+    ASSERT_TRUE(shadow.ok()) << shadow.status();
+    const auto ready = (*shadow)->wait_ready(kReadyTimeout);
+    ASSERT_TRUE(ready.ok()) << ready.status();
+    check_walls(**shadow, *instance);
+  }
+  if (!crun) GTEST_SKIP() << "runc was tried alone: crun is not installed, or cannot start a container here";
+}
+
+TEST_F(ShadowOfService, AnOciRuntimeThatFailsSaysWhyAndLeavesNothing) {
+  const std::uint16_t port = free_port();
+  const Service python({"/usr/bin/python3", files_.file("eval.py", kEvalServer), "0.0.0.0", std::to_string(port)}, "/");
+  const auto instance = wait_for_instance(port);
+  ASSERT_TRUE(instance.ok()) << instance.status();
+  const std::string broken =
+      files_.file("broken-runtime", "#!/bin/sh\necho 'cgroups are not as I like them' >&2\nexit 7\n");
+  ASSERT_EQ(::chmod(broken.c_str(), 0755), 0);
+  EXPECT_FALSE(try_oci_runtime(broken, "/bin/true", state_.path() + "/trial", cgroup_path("test", "trial")).ok());
+  EXPECT_NE(::access((state_.path() + "/trial").c_str(), F_OK), 0);
+  auto runtime = Runtime::create(state_.path(), kTestBudget, broken);
+  ASSERT_TRUE(runtime.ok()) << runtime.status();
+  const auto shadow = (*runtime)->start({"s1", *instance, MilliCpu{500}, Bytes{128u << 20}});
+  ASSERT_FALSE(shadow.ok());
+  const std::string said(shadow.status().message());
+  EXPECT_NE(said.find("broken-runtime ended with status 7"), std::string::npos) << said;
+  EXPECT_NE(said.find("cgroups are not as I like them"), std::string::npos) << said;
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // The limits that the agent's cgroup is made with, in whichever cgroup version the kernel has mounted.
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -36,8 +37,8 @@ class CgroupLimits : public ::testing::Test {
     remove_empty_parents(kCgroupRoot);
   }
 
-  void make(Budget budget) {
-    const absl::Status made = make_budget_cgroup(kCgroupRoot, agent_, budget);
+  void make(Budget budget, const std::vector<int>& cpus = {}) {
+    const absl::Status made = make_budget_cgroup(kCgroupRoot, agent_, budget, cpus);
     ASSERT_TRUE(made.ok()) << std::string(made.message());
   }
 
@@ -257,6 +258,66 @@ TEST_F(CgroupLimits, ShadowsComeLastForCpuAndDisk) {
   expect("io.weight", "default 1");
   expect("io.bfq.weight", "default 1");
   expect("blkio.bfq.weight", "1");
+}
+
+TEST_F(CgroupLimits, ShadowsAreKeptToTheProcessorsThatTheyAreGiven) {
+  make({.cpu = MilliCpu{1000}, .memory = Bytes{64u << 20}}, {0});
+  if (HasFatalFailure()) return;
+  if (!has("cpuset.cpus", "cpuset.cpus")) GTEST_SKIP() << "no cpuset controller";
+  run_inside([] {
+    while (true) ::pause();
+  });
+  // In v1 each cgroup has a set of its own, which an OCI runtime fills in: here nobody has.
+  Limits limits;
+  limits.cpus = {0};
+  ASSERT_TRUE(limit_session(limits).ok());
+  for (const std::string& directory : agent_cgroups(kCgroupRoot, agent_))
+    if (directory.ends_with("/session")) std::ofstream(directory + "/cgroup.procs") << child_;
+  const auto affinity = [this] {
+    cpu_set_t set;
+    return ::sched_getaffinity(child_, sizeof set, &set) == 0 && CPU_COUNT(&set) == 1 && CPU_ISSET(0, &set);
+  };
+  EXPECT_TRUE(waits_for(affinity));
+}
+
+TEST_F(CgroupLimits, HandsDownNoControllerThatItDoesNotNeed) {
+  std::string root;
+  for (const Hierarchy& hierarchy : hierarchies(kCgroupRoot))
+    if (hierarchy.v2 && ::access((hierarchy.mount + "/cpu.stat").c_str(), F_OK) == 0) root = hierarchy.mount;
+  std::string all;
+  std::getline(std::ifstream(root + "/cgroup.controllers"), all);
+  if (all.find("cpu") == std::string::npos) GTEST_SKIP() << "no controllers in cgroup v2";
+  make({.cpu = MilliCpu{1000}, .memory = Bytes{64u << 20}});
+  if (HasFatalFailure()) return;
+  for (const std::string& directory : agent_cgroups(kCgroupRoot, agent_)) {
+    std::string handed;
+    std::getline(std::ifstream(directory + "/cgroup.subtree_control"), handed);
+    EXPECT_EQ(handed, "cpu memory pids");
+  }
+}
+
+// As an OCI runtime does, which hands down all there are.
+TEST_F(CgroupLimits, TakesBackWhatAnotherHasHandedDown) {
+  make({.cpu = MilliCpu{1000}, .memory = Bytes{64u << 20}});
+  if (HasFatalFailure()) return;
+  const HandedDown before = handed_down(kCgroupRoot, agent_);
+  const bool spare = std::ranges::any_of(before, [](const auto& level) {
+    return level.second.contains("cpu") && !level.second.contains("io") && !level.second.contains("cpuset");
+  });
+  if (!spare) GTEST_SKIP() << "no controllers in cgroup v2 that are not handed down";
+  for (auto level = before.rbegin(); level != before.rend(); ++level)
+    for (const char* controller : {"+io", "+cpuset"})
+      std::ofstream(level->first + "/cgroup.subtree_control") << controller << std::flush;
+  EXPECT_NE(handed_down(kCgroupRoot, agent_), before);
+  take_back(before);
+  EXPECT_EQ(handed_down(kCgroupRoot, agent_), before);
+}
+
+TEST(CpusOfShadows, AreTheLastThatTheBudgetNeedsWhereMostAreLeftToProduction) {
+  EXPECT_EQ(cpus_of_shadows({0, 1, 2, 3}, MilliCpu{1000}), std::vector<int>({3}));
+  EXPECT_EQ(cpus_of_shadows({0, 1, 2, 3, 6, 7}, MilliCpu{2100}), std::vector<int>({3, 6, 7}));
+  EXPECT_EQ(cpus_of_shadows({0, 1, 2, 3}, MilliCpu{2100}), std::vector<int>()) << "more than half";
+  EXPECT_EQ(cpus_of_shadows({0, 1}, MilliCpu{500}), std::vector<int>()) << "too few to part";
 }
 
 }  // namespace
