@@ -46,11 +46,11 @@ def since(start):
 
 
 def session_state(agent):
-    """Directories of that agent's sessions."""
+    """Directories of that agent's sessions; what is the agent's own is none of them."""
     found = []
     for name in os.listdir(STATE):
         if name.startswith(f"{agent}-"):
-            found += [entry.path for entry in os.scandir(f"{STATE}/{name}") if entry.is_dir()]
+            found += [entry.path for entry in os.scandir(f"{STATE}/{name}") if entry.name.startswith("s-")]
     return found
 
 
