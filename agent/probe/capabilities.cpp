@@ -47,6 +47,7 @@ absl::StatusOr<Capabilities> find_capabilities() {
   found.arrival = try_all(kArrivalPrograms);
   found.send = try_all(kSendPrograms);
   found.cause = try_all(kCausePrograms);
+  found.packets = try_all(kPacketPrograms);
   return found;
 }
 

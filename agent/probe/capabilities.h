@@ -40,7 +40,9 @@ struct Capabilities {
   std::vector<Attempt> begin;    // begin and end of connections
   std::vector<Attempt> arrival;  // a request is there to be read
   std::vector<Attempt> send;     // the service sends a response
-  std::vector<Attempt> cause;    // how bytes were taken that the tap did not see; the probe does without
+  // The probe does without these.
+  std::vector<Attempt> cause;    // how bytes were taken that the tap did not see
+  std::vector<Attempt> packets;  // capture of what is spliced, as it arrives
 
   std::optional<TapDesign> design() const;  // none: nothing can be captured
 };

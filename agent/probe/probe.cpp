@@ -2,10 +2,13 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/magic.h>
 #include <netinet/in.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,6 +25,7 @@
 #include "agent/probe/tls_probe.h"
 #include "bpf/probe.skel.h"
 #include "common/status.h"
+#include "common/unique_fd.h"
 
 namespace gnomon::probe {
 namespace {
@@ -89,9 +93,10 @@ class KernelProbe final : public Probe {
   };
 
   absl::StatusOr<LinkPtr> attach(const char* program);
+  absl::StatusOr<LinkPtr> attach_to_cgroups(const char* program);
   absl::Status need_tap(Slot slot);
   void drop_needs(Slot slot);
-  void look_for_causes();
+  void look_past_tap();
   static absl::Status on_record(void* context, std::span<const std::byte> record);
   absl::Status check_taken(Slot slot) const;
   absl::Status mark(int fd, Slot slot, std::uint16_t flags);
@@ -102,9 +107,9 @@ class KernelProbe final : public Probe {
   SkeletonPtr skeleton_;
   std::unique_ptr<probe_shared, Unmap> shared_;
   std::vector<LinkPtr> links_;  // of what is attached all the time
-  LinkPtr tap_link_, cause_link_;
-  // Slots that tap_link_ or cause_link_ is there for.
-  std::bitset<PROBE_SLOTS> need_tap_, need_cause_;
+  LinkPtr tap_link_, cause_link_, packets_link_;
+  // Slots that each is there for.
+  std::bitset<PROBE_SLOTS> need_tap_, need_cause_, need_packets_;
   std::unique_ptr<TlsProbe> tls_;  // null until a slot carries TLS
   std::unique_ptr<RingReader> rings_;
   int cpus_;
@@ -123,6 +128,21 @@ absl::StatusOr<LinkPtr> KernelProbe::attach(const char* program) {
   LinkPtr link(bpf_program__attach(bpf_object__find_program_by_name(skeleton_->obj, program)));
   if (!link) return errno_status(fmt::format("probe: cannot attach {}; libbpf: {}", program, log.tail()));
   return link;
+}
+
+// To the root of the v2 hierarchy, hence all sockets: which cgroup a socket is of was settled when it was made.
+absl::StatusOr<LinkPtr> KernelProbe::attach_to_cgroups(const char* program) {
+  for (const char* root : {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"}) {
+    struct statfs kind {};
+    if (::statfs(root, &kind) != 0 || kind.f_type != CGROUP2_SUPER_MAGIC) continue;
+    const UniqueFd directory(::open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const KernelLog log;
+    LinkPtr link(
+        bpf_program__attach_cgroup(bpf_object__find_program_by_name(skeleton_->obj, program), directory.get()));
+    if (!link) return errno_status(fmt::format("probe: cannot attach {} to {}; libbpf: {}", program, root, log.tail()));
+    return link;
+  }
+  return absl::FailedPreconditionError("probe: no cgroup v2 hierarchy is mounted at /sys/fs/cgroup or below it");
 }
 
 absl::Status KernelProbe::start() {
@@ -151,22 +171,30 @@ absl::Status KernelProbe::need_tap(Slot slot) {
 void KernelProbe::drop_needs(Slot slot) {
   need_tap_.reset(slot);
   need_cause_.reset(slot);
+  need_packets_.reset(slot);
   if (need_tap_.none()) tap_link_.reset();
   if (need_cause_.none()) cause_link_.reset();
+  if (need_packets_.none()) packets_link_.reset();
 }
 
-// From the first bytes on that went past the tap, each read of the machine is asked how it takes bytes.
-void KernelProbe::look_for_causes() {
-  if (choice_.cause == nullptr) return;
+// From the first bytes on that went past the tap, each read of the machine is asked how it takes bytes; from the first
+// on that were spliced, each packet is asked whether it is for a connection on which some were.
+void KernelProbe::look_past_tap() {
   for (Slot slot = 0; slot < PROBE_SLOTS; ++slot) {
     std::atomic_ref<__u32> past_tap(shared_->past_tap[slot]);
-    if (past_tap == 0) continue;
+    if (past_tap == PAST_TAP_NOTHING) continue;
     const std::lock_guard lock(slots_);
-    past_tap = 0;
-    if (need_cause_[slot] || !check_taken(slot).ok()) continue;
-    // Without it the bytes are counted all the same, their cause being unknown.
-    if (!cause_link_) cause_link_ = attach(choice_.cause).value_or(nullptr);
-    need_cause_[slot] = cause_link_ != nullptr;
+    const __u32 found = past_tap.exchange(PAST_TAP_NOTHING);
+    if (!check_taken(slot).ok()) continue;
+    // Without them the bytes are counted all the same, their cause being unknown, or not captured.
+    if (choice_.cause != nullptr && !need_cause_[slot]) {
+      if (!cause_link_) cause_link_ = attach(choice_.cause).value_or(nullptr);
+      need_cause_[slot] = cause_link_ != nullptr;
+    }
+    if (found != PAST_TAP_SPLICED || choice_.packets == nullptr || need_packets_[slot]) continue;
+    if (!packets_link_) packets_link_ = attach_to_cgroups(choice_.packets).value_or(nullptr);
+    need_packets_[slot] = packets_link_ != nullptr;
+    if (need_packets_[slot]) shared_->control[slot].flags |= CONTROL_PACKETS;
   }
 }
 
@@ -307,7 +335,7 @@ absl::StatusOr<std::size_t> KernelProbe::poll(const RecordSink& sink, Nanos time
   handed_over_ = 0;
   const auto deadline = std::chrono::steady_clock::now() + timeout;
   while (true) {
-    look_for_causes();
+    look_past_tap();
     RETURN_IF_ERROR(rings_->drain());
     const Nanos left = deadline - std::chrono::steady_clock::now();
     if (handed_over_ > 0 || left <= Nanos(0)) return handed_over_;

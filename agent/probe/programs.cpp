@@ -63,7 +63,8 @@ Choice first_choice(std::optional<TapDesign> design) {
                 .begin = kBeginPrograms.front(),
                 .arrival = kArrivalPrograms.front(),
                 .send = kSendPrograms.front(),
-                .cause = kCausePrograms.front()};
+                .cause = kCausePrograms.front(),
+                .packets = kPacketPrograms.front()};
   const auto tap = std::ranges::find(kTapPrograms, choice.design, &TapProgram::design);
   if (tap != kTapPrograms.end()) choice.tap = tap->program;
   return choice;
@@ -71,7 +72,7 @@ Choice first_choice(std::optional<TapDesign> design) {
 
 std::vector<const char*> programs_of(const Choice& choice) {
   std::vector<const char*> programs;
-  for (const char* program : {choice.begin, choice.tap, choice.arrival, choice.send, choice.cause})
+  for (const char* program : {choice.begin, choice.tap, choice.arrival, choice.send, choice.cause, choice.packets})
     if (program != nullptr) programs.push_back(program);
   return programs;
 }
@@ -90,7 +91,8 @@ void tell_loaded(Choice& choice, const probe_bpf& skeleton) {
                   .begin = {loads(choice.begin)},
                   .arrival = {loads(choice.arrival)},
                   .send = {loads(choice.send)},
-                  .cause = {loads(choice.cause)}};
+                  .cause = {loads(choice.cause)},
+                  .packets = {loads(choice.packets)}};
 }
 
 }  // namespace
@@ -164,6 +166,8 @@ absl::StatusOr<Choice> choose(std::optional<TapDesign> design) {
   if (choice.send == nullptr) return none_loads("what a service sends", tried.send);
   for (const char* program : kCausePrograms)
     if (take(program, &choice.cause, tried.cause)) break;
+  for (const char* program : kPacketPrograms)
+    if (take(program, &choice.packets, tried.packets)) break;
   return choice;
 }
 

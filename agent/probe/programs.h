@@ -33,6 +33,7 @@ inline constexpr std::array kBeginPrograms = {"tap_state"};
 inline constexpr std::array kArrivalPrograms = {"lat_ready", "lat_readable"};
 inline constexpr std::array kSendPrograms = {"lat_send", "lat_sendmsg", "lat_sent"};
 inline constexpr std::array kCausePrograms = {"tap_cause"};
+inline constexpr std::array kPacketPrograms = {"tap_packet"};
 
 // Fails, with the remedy, where the kernel has no BTF.
 absl::Status check_btf();
@@ -44,7 +45,8 @@ struct Choice {
   Capabilities tried;  // nothing beyond what was chosen
   TapDesign design = TapDesign::kPacketCopy;
   const char *tap = nullptr, *begin = nullptr, *arrival = nullptr, *send = nullptr;
-  const char* cause = nullptr;  // null: causes of loss remain unknown
+  const char* cause = nullptr;    // null: causes of loss remain unknown
+  const char* packets = nullptr;  // null: what is spliced is not captured
 };
 
 struct Chosen {

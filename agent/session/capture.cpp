@@ -29,6 +29,7 @@ telemetry::TapCounters Capture::counters() const {
   const std::lock_guard lock(mutex_);
   telemetry::TapCounters counters = counters_;
   counters.broken_streams = assembler_.broken_streams();
+  counters.lost_bytes = assembler_.missing_bytes();
   return counters;
 }
 

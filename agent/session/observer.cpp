@@ -73,7 +73,7 @@ absl::StatusOr<std::vector<telemetry::Sample>> Observer::look(int block, bool se
   tap.sampled_connections = counter[PROBE_SAMPLED];
   tap.bytes = counter[PROBE_BYTES];
   tap.lost_records = counter[PROBE_RING_FULL];
-  tap.lost_bytes = counter[PROBE_RING_FULL_BYTES] + counter[PROBE_UNREADABLE] + counter[PROBE_SKIPPED_BYTES];
+  tap.lost_bytes += counter[PROBE_RING_FULL_BYTES] + counter[PROBE_UNREADABLE] + counter[PROBE_SKIPPED_BYTES];
   tap.unreadable_bytes = counter[PROBE_UNREADABLE];
   tap.spliced_bytes = counter[PROBE_SPLICED];
   tap.zero_copied_bytes = counter[PROBE_ZERO_COPIED];

@@ -23,6 +23,7 @@ enum {
 	SOCKET_UNTOLD = 1 << 6,    /* its TAP_OPEN was lost; another one, a TAP_JOIN, is sent when there is room again */
 	SOCKET_UNSURE = 1 << 7,    /* its bytes can no longer be told apart: nothing more is copied */
 	SOCKET_TLS = 1 << 8,       /* its records hold plaintext; next_seq counts ciphertext taken inside TLS functions */
+	SOCKET_PACKETS = 1 << 9,   /* its records are packets as they arrive; next_seq is behind the furthest of them */
 };
 
 /* Socket storage (BPF_MAP_TYPE_SK_STORAGE, cloned from a listener to the connections it accepts). */
@@ -50,6 +51,7 @@ enum {
 	TAP_JOIN = 1 << 1,       /* first record of a connection of which earlier bytes were not captured */
 	TAP_BROKEN = 1 << 2,     /* of a TAP_CLOSE: bytes since the last record, or the TAP_OPEN, were lost */
 	TAP_HOLE = 1 << 3,       /* bytes were lost between the connection's last record and this one */
+	TAP_PACKET = 1 << 4,     /* of a TAP_DATA: as it arrived, maybe before what comes before it, maybe once more */
 	TAP_PLAINTEXT = 1 << 8,  /* what the service's TLS library decrypted: seq counts it from 0 on (docs/tls.md) */
 };
 
@@ -117,6 +119,7 @@ struct probe_measured {
 /* Flags of a slot. */
 enum {
 	CONTROL_TLS = 1 << 0, /* connections that are opened from now on carry TLS: capture what it decrypts to */
+	CONTROL_PACKETS = 1 << 1, /* capture connections opened from now on, and those that are spliced, from their packets */
 };
 
 /* Written by the agent at any time; one for each slot. */
@@ -127,11 +130,18 @@ struct probe_control {
 };
 ABI_ASSERT(sizeof(struct probe_control) == 16);
 
+/* What the programs have found of a slot since the agent last looked. */
+enum probe_past_tap {
+	PAST_TAP_NOTHING,
+	PAST_TAP_BYTES,   /* bytes of a sampled connection went past the tap: to be attached is tap_cause */
+	PAST_TAP_SPLICED, /* without being copied to the service: no tap sees such, but tap_packet does */
+};
+
 /* Mapped by the agent. */
 struct probe_shared {
 	struct probe_control control[PROBE_SLOTS];
 	__u64 spilled; /* records submitted to the large ring */
 	__u64 taken;   /* by the reader from there: while they differ, nothing goes to the hot ring */
-	__u32 past_tap[PROBE_SLOTS]; /* bytes of a sampled connection went past the tap: the agent attaches tap_cause */
+	__u32 past_tap[PROBE_SLOTS]; /* a probe_past_tap */
 };
 ABI_ASSERT(sizeof(struct probe_shared) == 16 + 20 * PROBE_SLOTS);

@@ -35,7 +35,8 @@ static __always_inline enum probe_counter cause_of_loss(struct sock *sk)
 }
 
 /* Bytes were just taken off a sampled connection, by whatever means, and the tap has seen those that it can see. */
-static __always_inline void tap_explain(struct sock *sk, struct tcp_sock *tcp, struct probe_socket *mark)
+static __always_inline void tap_explain(struct sock *sk, struct tcp_sock *tcp, struct probe_socket *mark,
+					const struct probe_control *control)
 {
 	__s32 ahead = taken_to(sk, tcp) - mark->next_seq;
 	enum probe_counter cause;
@@ -48,4 +49,12 @@ static __always_inline void tap_explain(struct sock *sk, struct tcp_sock *tcp, s
 	lose_past_tap(mark, ahead);
 	if (cause != PROBE_UNREADABLE)
 		count(mark, cause, ahead);
+	if (cause != PROBE_SPLICED && cause != PROBE_ZERO_COPIED)
+		return;
+	tell_past_tap(mark->slot, PAST_TAP_SPLICED);
+	if (!(control->flags & CONTROL_PACKETS))
+		return;
+	/* What follows is captured as it arrives; what has arrived already is not. */
+	lose_past_tap(mark, tcp->rcv_nxt - mark->next_seq - (fin_received(sk) ? 1 : 0));
+	mark->flags |= SOCKET_PACKETS;
 }

@@ -101,7 +101,7 @@ static __always_inline void note_position(struct sock *sk, struct probe_socket *
 	/* A service that only splices passes no other hook before its connection ends. */
 	if (!(mark->flags & SOCKET_TLS) && mark->flags & SOCKET_OPENED &&
 	    (__s32)(taken_to(sk, tcp) - mark->next_seq) > 0)
-		tell_past_tap(mark->slot);
+		tell_past_tap(mark->slot, PAST_TAP_BYTES);
 }
 
 /* The service has sent. `status`: of an HTTP response, if one begins here. An interim response (1xx, but for 101, after

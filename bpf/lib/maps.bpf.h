@@ -52,10 +52,10 @@ static __always_inline struct probe_shared *shared_page(void)
 	return bpf_map_lookup_elem(&shared, &only);
 }
 
-static __always_inline void tell_past_tap(__u32 slot)
+static __always_inline void tell_past_tap(__u32 slot, enum probe_past_tap what)
 {
 	struct probe_shared *page = shared_page();
 
-	if (page && slot < PROBE_SLOTS)
-		page->past_tap[slot] = 1;
+	if (page && slot < PROBE_SLOTS && page->past_tap[slot] < what)
+		page->past_tap[slot] = what;
 }

@@ -35,7 +35,7 @@ static __always_inline struct probe_socket *received_on(struct sock *sk, int ret
 	if (ret <= 0 || flags & RECEIVE_NOTHING_NEW)
 		return NULL;
 	mark = watched(sk);
-	return mark && mark->flags & SOCKET_SAMPLED ? mark : NULL;
+	return mark && (mark->flags & (SOCKET_SAMPLED | SOCKET_PACKETS)) == SOCKET_SAMPLED ? mark : NULL;
 }
 
 static __always_inline bool read_segment(struct iovec *segment, const struct iovec *from, bool of_user)

@@ -10,7 +10,8 @@ const volatile __u32 wake_bytes = 0; /* the reader is woken each time that this 
 const volatile __u32 hot_wake_bytes = 0; /* the same of the hot ring */
 
 enum tap_source {
-	FROM_PACKET,
+	FROM_PACKET,     /* while the service reads it */
+	FROM_ARRIVAL,    /* as it arrives, in a program of its type */
 	FROM_USER_MEMORY,
 };
 
@@ -25,10 +26,12 @@ struct unfollowed {
 /* Bytes that the service has read, as they are cut into records. */
 struct tap_cut {
 	struct bpf_dynptr packet;
+	struct __sk_buff *arrival;
 	struct probe_socket *mark;
 	__u64 ts_ns;
 	__u64 from; /* the next byte to copy: offset in the packet, or address */
 	struct unfollowed left;
+	__u32 seq; /* of the next byte, FROM_ARRIVAL; else that is the mark's next_seq */
 };
 
 /* Where a record is, and what is to become of it. */
@@ -91,13 +94,19 @@ static __always_inline bool room_to_resume(void)
 	return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) < ring_bytes / 2;
 }
 
-/* `n` bytes from next_seq on will not be in any record. */
-static __always_inline void lose(struct probe_socket *mark, enum probe_counter cause, __u32 n)
+/* `n` bytes, behind those of the last record, will not be in any. */
+static __always_inline void leave_hole(struct probe_socket *mark, enum probe_counter cause, __u32 n)
 {
 	if (!(mark->flags & SOCKET_BROKEN))
 		count(mark, PROBE_HOLES, 1);
 	mark->flags |= SOCKET_BROKEN;
 	count(mark, cause, n);
+}
+
+/* The same of those from next_seq on. */
+static __always_inline void lose(struct probe_socket *mark, enum probe_counter cause, __u32 n)
+{
+	leave_hole(mark, cause, n);
 	mark->next_seq += n;
 }
 
@@ -106,7 +115,7 @@ static __always_inline void lose_past_tap(struct probe_socket *mark, __u32 n)
 {
 	count(mark, PROBE_BYTES, n);
 	lose(mark, PROBE_UNREADABLE, n);
-	tell_past_tap(mark->slot);
+	tell_past_tap(mark->slot, PAST_TAP_BYTES);
 }
 
 static __always_inline void fill_header(struct tap_record *record, const struct probe_socket *mark, __u32 type,
@@ -145,10 +154,23 @@ static __always_inline long copy_out(struct tap_cut *cut, void *to, __u64 n, con
 {
 	if (source == FROM_PACKET)
 		return bpf_dynptr_read(to, n, &cut->packet, cut->from, 0);
+	if (source == FROM_ARRIVAL)
+		return bpf_skb_load_bytes(cut->arrival, cut->from, to, n);
 	return bpf_probe_read_user(to, n, (const void *)cut->from);
 }
 
-/* Copies `n` bytes, at most `capacity` (a compile-time constant), into a record of that class. On loss the cut ends. */
+/* The rest of a cut is lost. */
+static __always_inline void lose_cut(struct tap_cut *cut, enum probe_counter cause, const enum tap_source source)
+{
+	if (source == FROM_ARRIVAL)
+		leave_hole(cut->mark, cause, cut->left.value);
+	else
+		lose(cut->mark, cause, cut->left.value);
+	cut->left.value = 0;
+}
+
+/* Copies `n` bytes, at most `capacity` (a compile-time constant), into a record of that class. On loss the cut ends. A packet
+ * may arrive on two processors at once: of the mark, what is FROM_ARRIVAL changes only flags. */
 static __always_inline void emit_data(struct tap_cut *cut, __u64 n, const __u32 capacity, const enum tap_source source)
 {
 	struct probe_socket *mark = cut->mark;
@@ -157,8 +179,7 @@ static __always_inline void emit_data(struct tap_cut *cut, __u64 n, const __u32 
 
 	if (!record) {
 		count(mark, PROBE_RING_FULL, 1);
-		lose(mark, PROBE_RING_FULL_BYTES, cut->left.value);
-		cut->left.value = 0;
+		lose_cut(cut, PROBE_RING_FULL_BYTES, source);
 		return;
 	}
 	/* The read's size must be seen to be in [1, capacity], on the very register that is passed. clang proves the bounds
@@ -172,21 +193,28 @@ static __always_inline void emit_data(struct tap_cut *cut, __u64 n, const __u32 
 		n = 1;
 	if (copy_out(cut, record + 1, n, source)) {
 		bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);
-		lose(mark, PROBE_UNREADABLE, cut->left.value);
-		cut->left.value = 0;
+		lose_cut(cut, PROBE_UNREADABLE, source);
 		return;
 	}
 	fill_header(record, mark, TAP_DATA, cut->ts_ns);
-	if (mark->sends && mark->sent_seq == mark->next_seq)
+	if (source == FROM_ARRIVAL) {
+		record->seq = cut->seq;
+		cut->seq += n;
+	} else {
+		mark->next_seq += n;
+	}
+	if (mark->sends && mark->sent_seq == record->seq)
 		record->flags |= TAP_AFTER_SEND;
+	if (source != FROM_ARRIVAL || record->flags & TAP_AFTER_SEND)
+		mark->sends = 0;
 	if (mark->flags & SOCKET_BROKEN)
 		record->flags |= TAP_HOLE;
+	if (source == FROM_ARRIVAL)
+		record->flags |= TAP_PACKET;
 	mark->flags &= ~SOCKET_BROKEN;
 	record->len = n;
 	submit(&to);
 	count(mark, PROBE_RECORDS, 1);
-	mark->sends = 0;
-	mark->next_seq += n;
 	cut->from += n;
 	cut->left.value -= n;
 }

@@ -46,6 +46,8 @@ static __always_inline void tap_open(struct probe_socket *mark, const struct pro
 	mark->flags |= SOCKET_OPENED;
 	if (control->flags & CONTROL_TLS)
 		mark->flags |= SOCKET_TLS;
+	else if (control->flags & CONTROL_PACKETS && !(mark->flags & SOCKET_JOINED))
+		mark->flags |= SOCKET_PACKETS;
 	mark->next_seq = mark->flags & SOCKET_TLS ? 0 : position; /* a stream of plaintext starts at 0 */
 	count(mark, PROBE_SAMPLED, 1);
 	announce(mark);

@@ -2,6 +2,7 @@
  * Of tap_copy, tap_return and tap_call one is attached: docs/kernel-support.md. */
 #define PROBE_MAPS_HERE
 #include "lib/cause.bpf.h"
+#include "lib/packets.bpf.h"
 #include "lib/receive.bpf.h"
 #include <bpf/bpf_tracing.h>
 
@@ -46,7 +47,7 @@ int BPF_PROG(tap_copy, struct sk_buff *packet, int len)
 	if (!sk || len <= 0)
 		return 0;
 	mark = watched(sk);
-	if (!mark || !(mark->flags & (SOCKET_SAMPLED | SOCKET_LISTENER)))
+	if (!mark || !(mark->flags & (SOCKET_SAMPLED | SOCKET_LISTENER)) || mark->flags & SOCKET_PACKETS)
 		return 0;
 	control = live_control(mark);
 	if (!control)
@@ -107,13 +108,33 @@ SEC("tp_btf/tcp_rcv_space_adjust")
 int BPF_PROG(tap_cause, struct sock *sk)
 {
 	struct probe_socket *mark = watched(sk);
+	struct probe_control *control;
 	struct tcp_sock *tcp;
 
 	if (!mark || (mark->flags & (SOCKET_SAMPLED | SOCKET_OPENED)) != (SOCKET_SAMPLED | SOCKET_OPENED) ||
-	    mark->flags & SOCKET_TLS || !live_control(mark))
+	    mark->flags & (SOCKET_TLS | SOCKET_PACKETS))
 		return 0;
+	control = live_control(mark);
 	tcp = bpf_skc_to_tcp_sock(sk);
-	if (tcp)
-		tap_explain(sk, tcp, mark);
+	if (control && tcp)
+		tap_explain(sk, tcp, mark, control);
 	return 0;
+}
+
+/* The tap of last resort: attached to the root of the cgroup v2 hierarchy once a watched service splices, when every packet
+ * that the machine's sockets receive passes it. Always lets it through. */
+SEC("cgroup_skb/ingress")
+int tap_packet(struct __sk_buff *packet)
+{
+	struct bpf_sock *sk = packet->sk;
+	struct probe_socket *mark;
+
+	if (sk)
+		sk = bpf_sk_fullsock(sk);
+	if (!sk)
+		return 1;
+	mark = bpf_sk_storage_get(&sockets, sk, 0, 0);
+	if (mark && mark->flags & SOCKET_PACKETS && mark->flags & SOCKET_SAMPLED && live_control(mark))
+		tap_arrived(packet, mark);
+	return 1;
 }

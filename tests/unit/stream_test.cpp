@@ -32,8 +32,9 @@ class Transcript final : public StreamSink {
 class StreamTest : public ::testing::Test {
  protected:
   void feed(std::uint32_t type, std::uint32_t seq, const std::string& text = "", std::uint32_t flags = 0,
-            std::uint64_t conn_id = kConn) {
+            std::uint64_t conn_id = kConn, std::uint64_t ts_ns = 0) {
     tap_record header{};
+    header.ts_ns = ts_ns;
     header.conn_id = conn_id;
     header.type = type;
     header.seq = seq;
@@ -168,6 +169,74 @@ TEST_F(StreamTest, OneBrokenStreamLeavesTheOthersWhole) {
   feed(TAP_DATA, 500, "x", 0, kConn + 1);
   feed(TAP_CLOSE, 501, "", 0, kConn + 1);
   EXPECT_THAT(transcript.events, ElementsAre("open", "open", "hole", "b", "x", "closed"));
+}
+
+TEST_F(StreamTest, PacketsAreSortedAndEachByteComesOutOnce) {
+  feed(TAP_OPEN, 100);
+  feed(TAP_DATA, 103, "de", TAP_PACKET);
+  feed(TAP_DATA, 107, "hi", TAP_PACKET);
+  feed(TAP_DATA, 103, "de", TAP_PACKET);
+  feed(TAP_DATA, 100, "abcd", TAP_PACKET);
+  feed(TAP_DATA, 105, "fg", TAP_PACKET);
+  feed(TAP_CLOSE, 109);
+  EXPECT_THAT(transcript.events, ElementsAre("open", "abcd", "e", "fg", "hi", "closed"));
+  EXPECT_EQ(assembler.missing_bytes(), 0u);
+  EXPECT_EQ(assembler.broken_streams(), 0u);
+}
+
+TEST_F(StreamTest, PacketsAreSortedAcrossTheWrapOfSequenceNumbers) {
+  feed(TAP_OPEN, 0xfffffffe);
+  feed(TAP_DATA, 1, "de", TAP_PACKET);
+  feed(TAP_DATA, 0xfffffffe, "abc", TAP_PACKET);
+  feed(TAP_CLOSE, 3);
+  EXPECT_THAT(transcript.events, ElementsAre("open", "abc", "de", "closed"));
+}
+
+TEST_F(StreamTest, APacketIsNotWaitedForOnceTheServiceHasAnsweredWhatCameBefore) {
+  feed(TAP_OPEN, 100);
+  feed(TAP_DATA, 103, "de", TAP_PACKET);
+  feed(TAP_DATA, 105, "fg", TAP_PACKET | TAP_AFTER_SEND);
+  EXPECT_THAT(transcript.events, ElementsAre("open", "hole", "de", "sent+fg"));
+  EXPECT_EQ(assembler.missing_bytes(), 3u);
+  EXPECT_EQ(assembler.broken_streams(), 1u);
+}
+
+TEST_F(StreamTest, APacketThatTheProbeLostIsNotWaitedForNorCountedAgain) {
+  feed(TAP_OPEN, 100);
+  feed(TAP_DATA, 103, "de", TAP_PACKET | TAP_HOLE);
+  EXPECT_THAT(transcript.events, ElementsAre("open", "hole", "de"));
+  EXPECT_EQ(assembler.missing_bytes(), 0u);
+}
+
+TEST_F(StreamTest, PacketsWaitNoLongerThanIsSaid) {
+  feed(TAP_OPEN, 100);
+  const auto late = static_cast<std::uint64_t>(Nanos(StreamAssembler::kLongestWait).count());
+  feed(TAP_DATA, 103, "de", TAP_PACKET, kConn, 1);
+  feed(TAP_DATA, 107, "hi", TAP_PACKET, kConn, late);
+  EXPECT_THAT(transcript.events, ElementsAre("open"));
+  feed(TAP_DATA, 109, "j", TAP_PACKET, kConn, late + 2);
+  EXPECT_THAT(transcript.events, ElementsAre("open", "hole", "de", "hole", "hi", "j"));
+  EXPECT_EQ(assembler.missing_bytes(), 5u);
+}
+
+TEST_F(StreamTest, PacketsWaitInBoundedMemory) {
+  feed(TAP_OPEN, 100);
+  const std::string piece(60'000, 'x');
+  std::uint32_t seq = 101;
+  for (std::size_t bytes = 0; bytes <= StreamAssembler::kMostWaiting; bytes += piece.size()) {
+    EXPECT_THAT(transcript.events, ElementsAre("open"));
+    feed(TAP_DATA, seq, piece, TAP_PACKET);
+    seq += static_cast<std::uint32_t>(piece.size());
+  }
+  EXPECT_GT(transcript.events.size(), StreamAssembler::kMostWaiting / piece.size());
+}
+
+TEST_F(StreamTest, WhatStillWaitsWhenTheConnectionClosesComesOutBehindAHole) {
+  feed(TAP_OPEN, 100);
+  feed(TAP_DATA, 103, "de", TAP_PACKET);
+  feed(TAP_CLOSE, 105);
+  EXPECT_THAT(transcript.events, ElementsAre("open", "hole", "de", "closed"));
+  EXPECT_EQ(assembler.broken_streams(), 1u);
 }
 
 }  // namespace

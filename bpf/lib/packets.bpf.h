@@ -1,0 +1,93 @@
+#pragma once
+/* Capture from packets as they arrive, for services that take bytes without having them copied (splice, sendfile, zero-copy
+ * receive). This is before TCP has put them in order, and before the socket is locked: a record has its packet's place in the
+ * stream, and the reader sorts. */
+#include "lib/tap.bpf.h"
+#include <bpf/bpf_endian.h>
+
+enum {
+	PACKET_IPV4 = 4,
+	PACKET_IPV6 = 6,
+	PACKET_TCP = 6,
+	PACKET_IPV6_HEADER = 40,
+	PACKET_MOST = 1 << 16, /* bytes of the largest that segments are merged to, headers included */
+};
+
+/* Where a TCP packet's payload is. */
+struct packet_payload {
+	__u32 offset;
+	__u32 seq;
+	__u32 len;
+};
+
+/* Returns false if it has none, or is not understood: IPv6 with extension headers. */
+static __always_inline bool find_payload(struct __sk_buff *packet, struct packet_payload *payload)
+{
+	__u8 first[PACKET_IPV6_HEADER / 4], flags[4]; /* enough of either header */
+	__u32 at, seq;
+
+	if (bpf_skb_load_bytes(packet, 0, first, sizeof(first)))
+		return false;
+	if (first[0] >> 4 == PACKET_IPV4 && first[9] == PACKET_TCP)
+		at = (first[0] & 15) * 4;
+	else if (first[0] >> 4 == PACKET_IPV6 && first[6] == PACKET_TCP)
+		at = PACKET_IPV6_HEADER;
+	else
+		return false;
+	if (bpf_skb_load_bytes(packet, at + 4, &seq, sizeof(seq)) || bpf_skb_load_bytes(packet, at + 12, flags, sizeof(flags)))
+		return false;
+	payload->offset = at + (flags[0] >> 4) * 4;
+	if (payload->offset >= packet->len)
+		return false;
+	payload->seq = bpf_ntohl(seq);
+	payload->len = packet->len - payload->offset;
+	return true;
+}
+
+static long next_arrival_chunk(__u64 index, struct tap_cut *cut)
+{
+	emit_chunk(cut, cut->left.value, FROM_ARRIVAL);
+	return cut->left.value == 0;
+}
+
+/* Moves next_seq on to `end`, if that is further. Returns by how much. */
+static __always_inline __u32 move_on(struct probe_socket *mark, __u32 end)
+{
+	for (int tries = 0; tries < 8; tries++) {
+		__u32 furthest = mark->next_seq;
+
+		if ((__s32)(end - furthest) <= 0)
+			return 0;
+		if (__sync_val_compare_and_swap(&mark->next_seq, furthest, end) == furthest)
+			return end - furthest;
+	}
+	return 0;
+}
+
+/* A packet has arrived on a socket. Bytes count once: those that it brings beyond the furthest yet, and those between, which
+ * are still to come. */
+static __always_inline void tap_arrived(struct __sk_buff *packet, struct probe_socket *mark)
+{
+	struct packet_payload payload;
+	struct tap_cut cut = {};
+	bool skip;
+	__u32 beyond;
+
+	if (!find_payload(packet, &payload))
+		return;
+	skip = mark->flags & (SOCKET_BROKEN | SOCKET_UNTOLD) && !tap_resume(mark); /* which may announce next_seq */
+	beyond = move_on(mark, payload.seq + payload.len);
+	if (beyond)
+		count(mark, PROBE_BYTES, beyond);
+	if (skip) {
+		leave_hole(mark, PROBE_SKIPPED_BYTES, beyond);
+		return;
+	}
+	cut.arrival = packet;
+	cut.mark = mark;
+	cut.ts_ns = bpf_ktime_get_ns();
+	cut.from = payload.offset;
+	cut.seq = payload.seq;
+	cut.left.value = payload.len;
+	bpf_loop(PACKET_MOST / PROBE_LARGE_CHUNK + 1, next_arrival_chunk, &cut, 0);
+}
