@@ -12,6 +12,7 @@ namespace {
 constexpr std::uint64_t kEnoughRequests = 20;
 constexpr std::size_t kWindows = 3;
 constexpr double kTolerance = 0.1;
+constexpr double kMostChance = 0.3;     // of the median
 constexpr double kNobodyNotices = 5e4;  // ns
 
 }  // namespace
@@ -30,7 +31,8 @@ void Steadiness::add(const telemetry::Histogram& service_time) {
 bool Steadiness::steady() const {
   if (last_.size() < kWindows) return false;
   const auto [low, high] = std::ranges::minmax_element(last_, {}, &Window::median);
-  const double chance = 2 * std::hypot(low->error, high->error);
+  // While it changes fast within a window as well, its spread is no chance.
+  const double chance = std::min(2 * std::hypot(low->error, high->error), kMostChance * low->median);
   return high->median - low->median <= std::max(kTolerance * low->median, kNobodyNotices) + chance;
 }
 

@@ -10,7 +10,7 @@ namespace gnomon::session {
 
 // Pure. Service times come about once a second; they are put together until there are 20, and the medians of the last
 // three such windows are compared: steady if the highest and the lowest differ by no more than a tenth, or 50 µs, and
-// what chance explains (twice the standard error of their difference).
+// what chance explains (twice the standard error of their difference, at most three tenths).
 class Steadiness {
  public:
   void add(const telemetry::Histogram& service_time);
