@@ -97,7 +97,7 @@ void Features::moves(double value, double epsilon, Aspects& out) {
     step_means_[i].add(std::fabs(step));
     sizes[i + 1] = step_means_[i].mean();
   }
-  at(out, Aspect::kVolatility) = volatility_.push(sizes, uniform(0.5 * step_size_.most() + epsilon));
+  at(out, Aspect::kVolatility) = volatility_.push(sizes, uniform(step_size_.most() + epsilon));
 }
 
 }  // namespace gnomon::detect

@@ -47,7 +47,7 @@ class Features {
   Each<Average> means_{Average(kWindows[0]), Average(kWindows[1]), Average(kWindows[2])}, step_means_ = means_;
   Reservoir values_{300, 4000};
   PastCourses courses_;
-  Scale same_time_{0.002}, shape_{0.002}, analogue_{0.002};
+  Scale same_time_{0.01}, shape_{0.01}, analogue_{0.01};
   Categories levels_{1, Categories::Distance::kLargest}, each_level_{1, Categories::Distance::kSum},
       usual_levels_{1, Categories::Distance::kSum}, moves_{0.5, Categories::Distance::kSum},
       volatility_{1, Categories::Distance::kSum};
