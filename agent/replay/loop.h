@@ -1,6 +1,6 @@
 #pragma once
 // One thread's events: sockets that can be read or written, points in time, and calls from other threads. In place of
-// a general one because it costs a third as many system calls for each answer (docs/cost.md).
+// Boost.Asio's, with which a replayed request costs three system calls, not two (docs/cost.md).
 
 #include <sys/epoll.h>
 
