@@ -4,7 +4,8 @@
 // thread's CPU time and no scheduling is. Each condition is compared with the same run without the probe, within
 // rounds whose order rotates; the reader of the ring is another thread. Prints one JSON object on standard output,
 // progress on standard error. With --programs, which makes all slower, the time in each of the probe's programs is
-// printed there as well.
+// printed there as well. With --hold-empty, does nothing but keep the empty programs attached until standard input
+// ends.
 
 #include <bpf/bpf.h>
 #include <fmt/format.h>
@@ -253,8 +254,16 @@ std::string describe(const Condition& condition, const Series& series) {
 
 int main(int n, char** arguments) {
   using namespace gnomon;
-  g_programs = n == 2 && std::string(arguments[1]) == "--programs";
-  if (n > 1 && !g_programs) fail(fmt::format("unknown argument {}; allowed: --programs", arguments[1]));
+  const std::string option = n == 2 ? arguments[1] : "";
+  if (option == "--hold-empty") {
+    const EmptyPrograms programs;
+    fmt::print("attached\n");
+    std::fflush(stdout);
+    while (std::getchar() != EOF) continue;
+    return 0;
+  }
+  g_programs = option == "--programs";
+  if (n > 1 && !g_programs) fail(fmt::format("unknown argument {}; allowed: --programs, --hold-empty", arguments[1]));
   std::vector<double> baseline;
   Results results;
   for (int round = 0; round < kRounds; ++round) run_round(round, baseline, results);

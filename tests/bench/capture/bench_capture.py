@@ -55,25 +55,38 @@ def with_agent(service, measure, *arguments):
     return value, seen
 
 
+def with_empty_programs(measure):
+    programs = processes.EmptyPrograms()
+    try:
+        return measure()
+    finally:
+        programs.stop()
+
+
 def measure_ratios(service, load, rounds, name):
-    """CPU of the service per request at each fraction, over that without the agent; and the agent's own at 100%."""
-    ratios, own, plain = {key: [] for key in FRACTIONS}, [], []
+    """CPU of the service per request at each fraction, and with empty programs at the same tracepoints, which is the least that
+    any can cost, over that without the agent; and the agent's own at 100%."""
+    keys = ["empty", *FRACTIONS]
+    ratios, own, plain = {key: [] for key in keys}, [], []
     load(service)  # warms up
     for number in range(rounds):
         round_us = {}
-        for condition in rotated(["off", *FRACTIONS], number):
+        for condition in rotated(["off", *keys], number):
             if condition == "off":
                 round_us["off"] = cpu_per_request(service, load)
+                continue
+            if condition == "empty":
+                round_us["empty"] = with_empty_programs(lambda: cpu_per_request(service, load))
                 continue
             round_us[condition], seen = with_agent(service, lambda: cpu_per_request(service, load), "--fraction",
                                                    FRACTIONS[condition])
             if condition == "100":
                 own.append(seen["cpu_us"] / max(1, seen["requests"]))
         plain.append(round_us["off"])
-        for key in FRACTIONS:
+        for key in keys:
             ratios[key].append(round_us[key] / round_us["off"])
         say(f"{name} {number + 1}/{rounds}: {round_us['off']:.2f} us, " +
-            ", ".join(f"{key}%: x{ratios[key][-1]:.3f}" for key in FRACTIONS) + f", agent {own[-1]:.2f} us")
+            ", ".join(f"{key}: x{ratios[key][-1]:.3f}" for key in keys) + f", agent {own[-1]:.2f} us")
     return {"off_us": spread(plain), **{key: spread(values) for key, values in ratios.items()}}, own
 
 

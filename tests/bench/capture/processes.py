@@ -140,6 +140,20 @@ class Agent:
         return json.loads(out)
 
 
+class EmptyPrograms:
+    """Programs that do nothing at the capture's tracepoints, while it lives."""
+
+    def __init__(self):
+        self.process = subprocess.Popen([str(BIN / "bench-tap"), "--hold-empty"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        text=True)
+        if self.process.stdout.readline() != "attached\n":
+            self.process.wait()
+            raise Failed("the empty programs were not attached")
+
+    def stop(self):
+        self.process.communicate()
+
+
 def generate(command):
     done = subprocess.run(["taskset", "-c", OTHER_CPU, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     if done.returncode != 0:
