@@ -14,7 +14,7 @@ from three_programs import free_port
 
 
 class Sleeper(Production):
-    """Takes `milliseconds` for each request, without CPU; `slow` ones in its first `youth` seconds."""
+    """Takes `milliseconds` for each request, without CPU; `slow` ones at first, and fewer until it is `youth` seconds old."""
 
     def __init__(self, milliseconds, youth=0, slow=0):
         self.times = str(milliseconds), str(youth), str(slow)
@@ -124,7 +124,7 @@ testing_scenarios: [simulated_peak_load_2x]
         self.assertEqual(len(session["spec"]["blocks"]), len(session["status"]["completed_blocks"]))
 
     def test_the_warm_up_lasts_until_the_shadows_latency_is_steady(self):
-        production = self.start(Sleeper, 5, youth=8, slow=60)
+        production = self.start(Sleeper, 5, youth=7, slow=80)
         load = Wrk(production, rate=100, connections=20, seconds=240)
         self.addCleanup(load.finish, stop=True)
         session = self.run_session(production, "--for", "15s", "--max-production-cost", "off")
@@ -135,5 +135,5 @@ testing_scenarios: [simulated_peak_load_2x]
         for median in medians:
             value, unit = median.split(" ")
             self.assertEqual("ms", unit, told)
-            self.assertLess(float(value), 40, f"the shadow was still young: {told}")
+            self.assertLess(float(value), 20, f"the shadow was still young: {told}")
         self.assertEqual(0, session["status"]["production_cost"].get("bound", 0))

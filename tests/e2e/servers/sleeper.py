@@ -1,4 +1,4 @@
-"""An HTTP server that takes some milliseconds for each request without any CPU, more while it is young.
+"""An HTTP server that takes some milliseconds for each request without any CPU, and more, but less and less, while it is young.
 sleeper.py PORT MILLISECONDS SECONDS_YOUNG MILLISECONDS_WHILE_YOUNG"""
 
 import http.server
@@ -15,7 +15,8 @@ class Sleeper(http.server.BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_GET(self):
-        time.sleep(slow if time.monotonic() - started < youth else usual)
+        left = max(0.0, 1 - (time.monotonic() - started) / youth) if youth else 0
+        time.sleep(usual + left * (slow - usual))
         self.send_response(200)
         self.send_header("Content-Length", "2")
         self.end_headers()
