@@ -16,6 +16,7 @@
 #include "agent/probe/probe.h"
 #include "agent/shadow/cgroups.h"
 #include "agent/shadow/oci_runtime.h"
+#include "fmt/format.h"
 
 namespace gnomon::doctor {
 namespace {
@@ -59,12 +60,6 @@ Trial try_state_directory(const std::string& state_root) {
   return {0, state_root + " can be made"};
 }
 
-std::string find_program(const std::string& name) {
-  for (const char* directory : {"/usr/local/sbin/", "/usr/local/bin/", "/usr/sbin/", "/usr/bin/"})
-    if (::access((directory + name).c_str(), X_OK) == 0) return directory + name;
-  return "";
-}
-
 void look_at_process(Facts* facts) {
   facts->root = ::geteuid() == 0;
   facts->capabilities = number_of("/proc/self/status", "CapEff:", 16);
@@ -88,6 +83,12 @@ void look_at_kernel(Facts* facts) {
   facts->uprobe = try_uprobe();
 }
 
+Trial try_crun(const Facts& facts) {
+  const std::string name = fmt::format("gnomon-trial-{}", ::getpid());
+  const absl::Status started = shadow::try_oci_runtime(facts.crun, facts.shadow_init, "/run/" + name, "/" + name);
+  return started.ok() ? Trial{} : Trial{EPERM, std::string(started.message())};
+}
+
 void look_at_shadows(const std::string& state_root, Facts* facts) {
   facts->cgroups = try_cgroups(shadow::kCgroupRoot);
   facts->namespaces = try_namespaces();
@@ -98,11 +99,12 @@ void look_at_shadows(const std::string& state_root, Facts* facts) {
   facts->pidfd_getfd = try_pidfd_getfd();
   facts->seccomp = try_seccomp();
   facts->runc = shadow::find_runc().value_or("");
-  facts->crun = find_program("crun");
+  facts->crun = shadow::find_crun();
   std::error_code error;
   facts->shadow_init =
       (std::filesystem::read_symlink("/proc/self/exe", error).parent_path() / "gnomon-shadow-init").string();
   facts->shadow_init_there = ::access(facts->shadow_init.c_str(), X_OK) == 0;
+  if (!facts->crun.empty()) facts->crun_starts = try_crun(*facts);
   facts->state_directory = try_state_directory(state_root);
 }
 

@@ -187,11 +187,14 @@ TEST(Doctor, CgroupsAreNamedByTheirModeAndMustBeWritable) {
   EXPECT_EQ(check(facts, "cgroup").state, State::kMissing);
 }
 
-TEST(Doctor, CrunAloneDoesNotStartShadows) {
+TEST(Doctor, CrunStartsShadowsWhereItCan) {
   Facts facts = good_node();
-  facts.runc.clear();
   facts.crun = "/usr/bin/crun";
-  EXPECT_THAT(check(facts, "runc").seen, HasSubstr("crun"));
+  EXPECT_EQ(check(facts, "runc").seen, "/usr/bin/crun");
+  facts.runc.clear();
+  EXPECT_TRUE(diagnose(facts).sessions_can_run());
+  facts.crun_starts = {EPERM, "cgroups in hybrid mode not supported"};
+  EXPECT_THAT(check(facts, "runc").seen, HasSubstr("cgroups in hybrid mode not supported"));
   EXPECT_EQ(check(facts, "runc").remedy, "apt install runc");
   EXPECT_FALSE(diagnose(facts).sessions_can_run());
 }
