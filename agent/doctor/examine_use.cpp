@@ -63,13 +63,13 @@ std::vector<probe::Attempt> attempts_of(const Facts& facts, std::vector<probe::A
 }
 
 // The probe does without these.
-Check examine_causes(const Facts& facts) {
-  Check check{
-      .id = "causes", .area = "probe", .seen = "", .uses = "why bytes were not captured: splice, sendfile, MSG_TRUNC"};
-  check = examine_choice(facts, attempts_of(facts, &probe::Capabilities::cause), std::move(check));
+// A purpose that the probe does without: then it is as `without` says.
+Check examine_optional(const Facts& facts, std::vector<probe::Attempt> probe::Capabilities::*purpose, Check check,
+                       const char* without) {
+  check = examine_choice(facts, attempts_of(facts, purpose), std::move(check));
   if (check.state != State::kMissing) return check;
   check.state = State::kDegraded;
-  check.uses = "what is not captured is counted without its cause";
+  check.uses = without;
   return check;
 }
 
@@ -227,7 +227,14 @@ std::vector<Check> examine_probe(const Facts& facts) {
                                    .area = "",
                                    .seen = "",
                                    .uses = "when a response begins, and its HTTP status where the hook shows it"})};
-  checks.push_back(examine_causes(facts));
+  checks.push_back(examine_optional(
+      facts, &Capabilities::cause,
+      {.id = "causes", .area = "probe", .seen = "", .uses = "why bytes were not captured: splice, sendfile, MSG_TRUNC"},
+      "what is not captured is counted without its cause"));
+  checks.push_back(examine_optional(
+      facts, &Capabilities::packets,
+      {.id = "spliced", .area = "probe", .seen = "", .uses = "captures services that splice, from their packets"},
+      "what a service splices is counted, and not captured"));
   checks.push_back(judge(facts, facts.ring, kToLoad,
                          {.id = "ring_buffer",
                           .area = "probe",

@@ -38,6 +38,7 @@ Facts good_node() {
   facts.probe->arrival = {loads("tp_btf/ready")};
   facts.probe->send = {loads("tp_btf/first"), loads("tp_btf/second")};
   facts.probe->cause = {loads("tp_btf/cause")};
+  facts.probe->packets = {loads("cgroup_skb/packets")};
   facts.root = true;
   facts.capabilities = ~0ull;
   facts.open_files = 1 << 20;
@@ -159,6 +160,8 @@ TEST(Doctor, TheProbeDoesWithoutTheCauses) {
   Facts facts = good_node();
   facts.probe->cause = {refused("tp_btf/cause", ESRCH)};
   EXPECT_EQ(check(facts, "causes").state, State::kDegraded);
+  facts.probe->packets = {refused("cgroup_skb/packets", EINVAL)};
+  EXPECT_EQ(check(facts, "spliced").state, State::kDegraded);
   EXPECT_TRUE(diagnose(facts).sessions_can_run());
 }
 
