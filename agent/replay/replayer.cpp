@@ -148,10 +148,12 @@ void Replayer::Impl::dispatch(Due due, MonoTime now) {
 }
 
 // On a connection of its lane that can take it, or a further one. One that is to be cut goes out alone: nothing else
-// shall be lost with it.
+// shall be lost with it. Of those that take one request at a time it is the one that answered last, which costs
+// least (docs/cost.md).
 void Replayer::Impl::start(Exchange& exchange) {
   const std::pair key(exchange.due.conn_id, exchange.due.copy);
   Lane& lane = lanes.try_emplace(key, Lane{.key = key, .ready = {}}).first->second;
+  if (!lane.ready.empty() && lane.ready.back()->concurrency() == 1) return put(exchange, lane.ready.back());
   const auto usable = std::find_if(lane.ready.begin(), lane.ready.end(), [&](const WirePtr& wire) {
     return !exchange.noise.fail || wire->exchanges.empty();
   });
