@@ -17,7 +17,8 @@ using namespace std::chrono_literals;
 
 constexpr Nanos kTrafficTimeout = 30s;  // how long a warm-up is drawn out while nothing has been captured
 constexpr Nanos kLeastPatience = 15s, kMostPatience = 2min;  // with a latency that is not steady
-constexpr Nanos kDrainTimeout = 1s;                          // for answers still due when a piece of a block ends
+constexpr Nanos kTooQuiet = 5s;      // without requests enough for a window: to wait for three would take long
+constexpr Nanos kDrainTimeout = 1s;  // for answers still due when a piece of a block ends
 constexpr double kTrustedDeviation = 0.1;
 
 // A quarter of what is to be measured after it.
@@ -64,7 +65,8 @@ absl::Status Session::Impl::settle() {
   return absl::OkStatus();
 }
 
-// Ends when the shadow's latency is steady, but not before its time, nor long after it.
+// Ends when the shadow's latency is steady, but not before its time, nor long after it, nor where there are too few
+// requests to tell.
 absl::Status Session::Impl::warm_up() {
   RETURN_IF_ERROR(enter_phase(-1, 1, false));
   say(State::kWarming);
@@ -72,11 +74,16 @@ absl::Status Session::Impl::warm_up() {
   is_warming = true;
   const MonoTime start = clock.now();
   RETURN_IF_ERROR(wait_until(start + plan.warm_up));
+  MonoTime last_window = start;
   while (observer->captured_requests() == 0 && clock.now() < start + kTrafficTimeout) {
     say(State::kWarming, "no request captured yet: waiting for traffic on sampled connections");
     RETURN_IF_ERROR(wait_until(clock.now() + kSampleEvery));
+    last_window = clock.now();
   }
-  while (!steadiness.steady() && clock.now() < start + longest_warm_up(plan)) {
+  for (std::size_t windows = 0; !steadiness.steady() && clock.now() < start + longest_warm_up(plan);) {
+    if (steadiness.windows() > windows) last_window = clock.now();
+    if (clock.now() - last_window >= kTooQuiet) break;
+    windows = steadiness.windows();
     say(State::kWarming, "the shadow's latency is not steady yet: " + steadiness.describe());
     RETURN_IF_ERROR(wait_until(clock.now() + kSampleEvery));
   }

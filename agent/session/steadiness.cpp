@@ -26,6 +26,7 @@ void Steadiness::add(const telemetry::Histogram& service_time) {
   last_.push_back({.median = at(0.5), .error = error});
   if (last_.size() > kWindows) last_.erase(last_.begin());
   collected_ = {};
+  ++windows_;
 }
 
 bool Steadiness::steady() const {

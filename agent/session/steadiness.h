@@ -1,6 +1,7 @@
 #pragma once
 // Is a shadow's latency steady? Caches fill, code is compiled, pools grow while it warms up.
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@ class Steadiness {
  public:
   void add(const telemetry::Histogram& service_time);
   bool steady() const;
+  std::size_t windows() const { return windows_; }  // so far
   std::string describe() const;  // "medians 1.2 ms, 1.1 ms, 1.1 ms", or that there was too little to tell
 
  private:
@@ -23,6 +25,7 @@ class Steadiness {
   };
   telemetry::Histogram collected_;
   std::vector<Window> last_;  // at most three
+  std::size_t windows_ = 0;
 };
 
 }  // namespace gnomon::session

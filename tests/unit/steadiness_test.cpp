@@ -40,6 +40,7 @@ TEST(Steadiness, IsNotThereWhileCodeIsCompiledAndCachesFill) {
 TEST(Steadiness, PutsSecondsWithFewRequestsTogether) {
   Steadiness steadiness;
   for (int i = 0; i < 11; ++i) steadiness.add(second(2ms, 5));
+  EXPECT_EQ(steadiness.windows(), 2u);
   EXPECT_FALSE(steadiness.steady());
   EXPECT_EQ(steadiness.describe(), "too few requests to tell");
   steadiness.add(second(2ms, 5));
