@@ -162,6 +162,7 @@ def measure_peers(plain, mirrored, sink, rounds, requests):
     ratio = {name: [] for name in ("gnomon", "nginx_mirror", "tcpdump")}
     own = {"gnomon": [], "tcpdump": []}
     lost = dict.fromkeys(ratio, 0)
+    uncounted = 0  # of what Gnomon lost, what no counter of its says
     per_replayed = []
     load = lambda service: processes.h2load(service, requests)
     for number in range(rounds):
@@ -175,6 +176,7 @@ def measure_peers(plain, mirrored, sink, rounds, requests):
                                                  "--replay-port", str(sink.port))
                 answered = seen["replay"]["answered"]
                 lost[condition] += requests - answered
+                uncounted += requests - answered - sum(seen["replay"][key] for key in ("shed", "timed_out", "reset"))
                 per_replayed.append(seen["cpu_us"] / max(1, answered))
                 own[condition].append(seen["cpu_us"] / requests)
             elif condition == "nginx_mirror":
@@ -193,6 +195,7 @@ def measure_peers(plain, mirrored, sink, rounds, requests):
             f", gnomon {per_replayed[-1]:.2f} us a replayed request")
     peers = {name: {"target_cpu_ratio": spread(values), "lost": lost[name], "of": rounds * requests}
              for name, values in ratio.items()}
+    peers["gnomon"]["lost_uncounted"] = uncounted
     for name, values in own.items():
         peers[name]["own_us_per_request"] = spread(values)
     return peers, per_replayed
