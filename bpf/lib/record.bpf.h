@@ -36,7 +36,7 @@ struct tap_cut {
 
 /* Where a record is, and what is to become of it. */
 struct reserved {
-	struct tap_record *record; /* null: there is no room */
+	struct tap_record *record;
 	bool spilled;              /* it is in the large ring */
 	__u64 wake;
 };
@@ -48,33 +48,36 @@ static __always_inline __u64 wake_after(__u64 waiting, __u32 size, __u64 step)
 	return (waiting ^ (waiting + size)) & ~(step - 1) ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 }
 
-/* Room for a record of `size` bytes, a compile-time constant. The hot ring is small enough to stay in the processor's cache,
+/* Room for a record of `size` bytes, a compile-time constant. Returns false if there is none. The hot ring is small enough to stay in the processor's cache,
  * where writing a record costs a fraction of what it does in memory last used a ring ago. What finds no room there goes to the
  * large ring, and so does all else until the reader has emptied that: nothing in the large ring is older than what is in the
  * hot one. */
-static __always_inline struct reserved reserve(const __u32 size, bool data)
+static __always_inline bool reserve(struct reserved *to, const __u32 size, bool data)
 {
 	struct probe_shared *page = shared_page();
-	struct reserved to = {};
 	__u64 waiting;
 
+	to->spilled = false;
 	if (page && page->spilled == page->taken) {
 		waiting = bpf_ringbuf_query(&hot_ring, BPF_RB_AVAIL_DATA);
-		to.record = bpf_ringbuf_reserve(&hot_ring, size, 0);
-		if (to.record) {
-			to.wake = wake_after(waiting, size, hot_wake_bytes);
-			return to;
+		to->record = bpf_ringbuf_reserve(&hot_ring, size, 0);
+		/* No record is to be compared with null twice: the verifier of Linux 6.1 would follow it as null, too. */
+		if (to->record) {
+			to->wake = wake_after(waiting, size, hot_wake_bytes);
+			return true;
 		}
 	}
 	waiting = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA);
 	/* Data may fill seven eighths of the ring. The rest is for TAP_OPEN and TAP_CLOSE, without which a broken stream
 	 * could not be reported. */
 	if (data && waiting >= ring_bytes - ring_bytes / 8)
-		return to;
-	to.record = bpf_ringbuf_reserve(&ring, size, 0);
-	to.spilled = true;
-	to.wake = wake_after(waiting, size, wake_bytes);
-	return to;
+		return false;
+	to->record = bpf_ringbuf_reserve(&ring, size, 0);
+	if (!to->record)
+		return false;
+	to->spilled = true;
+	to->wake = wake_after(waiting, size, wake_bytes);
+	return true;
 }
 
 static __always_inline void submit(const struct reserved *to)
@@ -136,13 +139,14 @@ static __always_inline void fill_header(struct tap_record *record, const struct 
 /* A TAP_OPEN or TAP_CLOSE at the mark's position. Returns false, having counted it, if the ring was full. */
 static __always_inline bool emit_event(struct probe_socket *mark, __u32 type, __u32 flags)
 {
-	struct reserved to = reserve(sizeof(struct tap_record), false);
-	struct tap_record *record = to.record;
+	struct tap_record *record;
+	struct reserved to;
 
-	if (!record) {
+	if (!reserve(&to, sizeof(*record), false)) {
 		count(mark, PROBE_RING_FULL, 1);
 		return false;
 	}
+	record = to.record;
 	fill_header(record, mark, type, bpf_ktime_get_ns());
 	record->flags = flags;
 	submit(&to);
@@ -174,14 +178,15 @@ static __always_inline void lose_cut(struct tap_cut *cut, enum probe_counter cau
 static __always_inline void emit_data(struct tap_cut *cut, __u64 n, const __u32 capacity, const enum tap_source source)
 {
 	struct probe_socket *mark = cut->mark;
-	struct reserved to = reserve(sizeof(struct tap_record) + capacity, true);
-	struct tap_record *record = to.record;
+	struct tap_record *record;
+	struct reserved to;
 
-	if (!record) {
+	if (!reserve(&to, sizeof(*record) + capacity, true)) {
 		count(mark, PROBE_RING_FULL, 1);
 		lose_cut(cut, PROBE_RING_FULL_BYTES, source);
 		return;
 	}
+	record = to.record;
 	/* The read's size must be seen to be in [1, capacity], on the very register that is passed. clang proves the bounds
 	 * itself and removes a second check, or keeps it on a copy of the register; the verifier (all kernels) then sees an
 	 * unbounded size. The empty asm makes `n` opaque to clang, so that the checks stay. To go with bpf_assert() (clang 18). */
@@ -197,16 +202,13 @@ static __always_inline void emit_data(struct tap_cut *cut, __u64 n, const __u32 
 		return;
 	}
 	fill_header(record, mark, TAP_DATA, cut->ts_ns);
-	if (source == FROM_ARRIVAL) {
+	if (source == FROM_ARRIVAL)
 		record->seq = cut->seq;
-		cut->seq += n;
-	} else {
-		mark->next_seq += n;
-	}
-	if (mark->sends && mark->sent_seq == record->seq)
+	if (mark->sends && mark->sent_seq == (source == FROM_ARRIVAL ? cut->seq : mark->next_seq)) {
 		record->flags |= TAP_AFTER_SEND;
-	if (source != FROM_ARRIVAL || record->flags & TAP_AFTER_SEND)
-		mark->sends = 0;
+		if (source == FROM_ARRIVAL)
+			mark->sends = 0;
+	}
 	if (mark->flags & SOCKET_BROKEN)
 		record->flags |= TAP_HOLE;
 	if (source == FROM_ARRIVAL)
@@ -215,6 +217,12 @@ static __always_inline void emit_data(struct tap_cut *cut, __u64 n, const __u32 
 	record->len = n;
 	submit(&to);
 	count(mark, PROBE_RECORDS, 1);
+	if (source == FROM_ARRIVAL) {
+		cut->seq += n;
+	} else {
+		mark->sends = 0;
+		mark->next_seq += n;
+	}
 	cut->from += n;
 	cut->left.value -= n;
 }

@@ -68,15 +68,16 @@ static __always_inline struct tls_call *tls_leave(const struct pt_regs___x86 *ct
 static __always_inline void tls_emit(struct tls_cut *cut, __u64 n, const __u32 capacity)
 {
 	struct probe_socket *mark = &cut->stream->mark;
-	struct reserved to = reserve(sizeof(struct tap_record) + capacity, true);
-	struct tap_record *record = to.record;
+	struct tap_record *record;
+	struct reserved to;
 
-	if (!record) {
+	if (!reserve(&to, sizeof(*record) + capacity, true)) {
 		count(mark, PROBE_RING_FULL, 1);
 		lose(mark, PROBE_RING_FULL_BYTES, cut->left);
 		cut->left = 0;
 		return;
 	}
+	record = to.record;
 	/* Both bounds on the very register that is passed: see emit_data(). */
 	asm volatile("" : "+r"(n));
 	if (n > capacity)
