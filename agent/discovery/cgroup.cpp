@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <sstream>
 #include <vector>
 
 #include "agent/discovery/procfs.h"
+#include "common/status.h"
+#include "fmt/format.h"
 
 namespace gnomon::discovery {
 namespace {
@@ -110,6 +113,12 @@ std::optional<Bytes> memory_limit(const std::string& proc, const std::string& cg
   });
   if (!least) return std::nullopt;
   return Bytes{static_cast<std::uint64_t>(*least)};
+}
+
+absl::Status write_control(const std::string& file, const std::string& value) {
+  std::ofstream out(file);
+  if (!(out << value << std::flush)) return errno_status(fmt::format("writing \"{}\" to {}", value, file));
+  return absl::OkStatus();
 }
 
 bool in_shadow_cgroup(const std::string& proc, pid_t pid) {

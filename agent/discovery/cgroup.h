@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "absl/status/status.h"
 #include "common/units.h"
 
 namespace gnomon::discovery {
@@ -31,6 +32,9 @@ std::optional<MilliCpu> cpu_quota(const std::string& proc, const std::string& cg
 
 // The tightest memory limit from the process's cgroup upwards; nothing if there is none.
 std::optional<Bytes> memory_limit(const std::string& proc, const std::string& cgroup, pid_t pid);
+
+// Writes a control file of a cgroup, in one go.
+absl::Status write_control(const std::string& file, const std::string& value);
 
 // Whether the process belongs to a shadow.
 bool in_shadow_cgroup(const std::string& proc, pid_t pid);

@@ -1,23 +1,15 @@
 #include "agent/session/held_cpu.h"
 
-#include <fstream>
 #include <utility>
 
 #include "agent/discovery/cgroup.h"
 #include "agent/discovery/procfs.h"
 #include "common/status.h"
-#include "fmt/format.h"
 
 namespace gnomon::session {
 namespace {
 
 constexpr char kLeastQuota[] = "1000";  // µs of each period of 100 ms: the kernel's least
-
-absl::Status write(const std::string& path, const std::string& value) {
-  std::ofstream out(path);
-  if (!(out << value << std::flush)) return errno_status(fmt::format("writing \"{}\" to {}", value, path));
-  return absl::OkStatus();
-}
 
 }  // namespace
 
@@ -28,7 +20,7 @@ absl::StatusOr<HeldCpu> HeldCpu::hold(const std::string& proc, const std::string
   const std::string file = own->directory() + (own->v2 ? "/cpu.max" : "/cpu.cfs_quota_us");
   std::string before = discovery::read_file(file).value_or("");
   if (before.empty()) return held;
-  RETURN_IF_ERROR(write(file, kLeastQuota));
+  RETURN_IF_ERROR(discovery::write_control(file, kLeastQuota));
   held.file_ = file;
   held.before_ = before.substr(0, before.find('\n'));
   return held;
@@ -36,7 +28,7 @@ absl::StatusOr<HeldCpu> HeldCpu::hold(const std::string& proc, const std::string
 
 absl::Status HeldCpu::let_go() {
   if (file_.empty()) return absl::OkStatus();
-  return write(std::exchange(file_, ""), before_);
+  return discovery::write_control(std::exchange(file_, ""), before_);
 }
 
 }  // namespace gnomon::session

@@ -22,16 +22,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
+using discovery::write_control;
+
 const std::set<std::string> kOfAShadow = {"cpu", "memory", "pids"};  // controllers that a single one is limited by
 
 std::string parent_of_agents(const Hierarchy& hierarchy) {
   return hierarchy.mount + "/" + discovery::kShadowCgroup;
-}
-
-absl::Status write(const std::string& path, const std::string& value) {
-  std::ofstream out(path);
-  if (!(out << value << std::flush)) return errno_status(fmt::format("writing \"{}\" to {}", value, path));
-  return absl::OkStatus();
 }
 
 absl::Status make_directory(const std::string& path) {
@@ -45,7 +41,8 @@ absl::Status make_directory(const std::string& path) {
 absl::Status delegate(const std::string& directory, const std::set<std::string>& needed) {
   std::ifstream in(directory + "/cgroup.controllers");
   for (std::string controller; in >> controller;)
-    if (needed.contains(controller)) RETURN_IF_ERROR(write(directory + "/cgroup.subtree_control", "+" + controller));
+    if (needed.contains(controller))
+      RETURN_IF_ERROR(write_control(directory + "/cgroup.subtree_control", "+" + controller));
   return absl::OkStatus();
 }
 
@@ -141,7 +138,7 @@ void take_back(const HandedDown& before) {
   for (const auto& [level, controllers] : before) {
     const std::string file = level + "/cgroup.subtree_control";
     for (const std::string& controller : controllers_in(file))
-      if (!controllers.contains(controller)) (void)write(file, "-" + controller);
+      if (!controllers.contains(controller)) (void)write_control(file, "-" + controller);
   }
 }
 

@@ -5,12 +5,15 @@
 #include <algorithm>
 #include <fstream>
 
+#include "agent/discovery/cgroup.h"
 #include "common/status.h"
 #include "fmt/format.h"
 #include "fmt/ranges.h"
 
 namespace gnomon::shadow {
 namespace {
+
+using discovery::write_control;
 
 constexpr std::int64_t kPeriod = 100'000;    // µs
 constexpr std::int64_t kLeastQuota = 1'000;  // µs, the kernel's
@@ -19,14 +22,8 @@ bool exists(const std::string& path) {
   return ::access(path.c_str(), F_OK) == 0;
 }
 
-absl::Status write(const std::string& path, const std::string& value) {
-  std::ofstream out(path);
-  if (!(out << value << std::flush)) return errno_status(fmt::format("writing \"{}\" to {}", value, path));
-  return absl::OkStatus();
-}
-
 absl::Status write_if_there(const std::string& path, const std::string& value) {
-  return exists(path) ? write(path, value) : absl::OkStatus();
+  return exists(path) ? write_control(path, value) : absl::OkStatus();
 }
 
 std::uint64_t number_in(const std::string& path) {
@@ -54,7 +51,7 @@ absl::Status limit_memory_v1(const std::string& directory, Bytes memory) {
   RETURN_IF_ERROR(write_if_there(directory + "/memory.swappiness", "0"));
   const bool raised = memory.value > number_in(limit);
   if (raised) RETURN_IF_ERROR(write_if_there(with_swap, value));
-  if (const absl::Status written = write(limit, value); !written.ok()) {
+  if (const absl::Status written = write_control(limit, value); !written.ok()) {
     // The kernel has tried to reclaim, and has left the limit as it was.
     const std::uint64_t used = number_in(directory + "/memory.usage_in_bytes");
     return used > memory.value ? in_use(used, memory) : written;
@@ -67,18 +64,18 @@ absl::Status limit_memory_v2(const std::string& directory, Bytes memory) {
   const std::string limit = directory + "/memory.max", high = directory + "/memory.high";
   if (!exists(limit)) return absl::OkStatus();
   const std::string value = std::to_string(memory.value);
-  RETURN_IF_ERROR(write(high, value));
+  RETURN_IF_ERROR(write_control(high, value));
   const std::uint64_t used = number_in(directory + "/memory.current");
-  const absl::Status written = used > memory.value ? in_use(used, memory) : write(limit, value);
-  RETURN_IF_ERROR(write(high, "max"));
+  const absl::Status written = used > memory.value ? in_use(used, memory) : write_control(limit, value);
+  RETURN_IF_ERROR(write_control(high, "max"));
   RETURN_IF_ERROR(written);
   return write_if_there(directory + "/memory.swap.max", "0");
 }
 
 absl::Status set_v1(const std::string& directory, const Limits& limits) {
   if (limits.cpu && exists(directory + "/cpu.cfs_quota_us")) {
-    RETURN_IF_ERROR(write(directory + "/cpu.cfs_period_us", std::to_string(kPeriod)));
-    RETURN_IF_ERROR(write(directory + "/cpu.cfs_quota_us", std::to_string(quota_of(*limits.cpu))));
+    RETURN_IF_ERROR(write_control(directory + "/cpu.cfs_period_us", std::to_string(kPeriod)));
+    RETURN_IF_ERROR(write_control(directory + "/cpu.cfs_quota_us", std::to_string(quota_of(*limits.cpu))));
   }
   if (limits.lowest_cpu_weight) RETURN_IF_ERROR(write_if_there(directory + "/cpu.shares", "2"));  // of 1024
   if (limits.io_weight) {
@@ -111,7 +108,8 @@ std::string word_in(const std::string& path) {
 // In v1 a cgroup has neither processors nor memory nodes until it is given some, and takes no process before.
 absl::Status inherit_cpuset(const std::string& directory) {
   for (const char* file : {"/cpuset.cpus", "/cpuset.mems"})
-    if (word_in(directory + file).empty()) RETURN_IF_ERROR(write(directory + file, word_in(directory + "/.." + file)));
+    if (word_in(directory + file).empty())
+      RETURN_IF_ERROR(write_control(directory + file, word_in(directory + "/.." + file)));
   return absl::OkStatus();
 }
 
@@ -122,7 +120,7 @@ absl::Status set_cpus(const std::string& directory, bool v2, const std::vector<i
     RETURN_IF_ERROR(inherit_cpuset(directory + "/.."));
     RETURN_IF_ERROR(inherit_cpuset(directory));
   }
-  return write(file, fmt::format("{}", fmt::join(cpus, ",")));
+  return write_control(file, fmt::format("{}", fmt::join(cpus, ",")));
 }
 
 }  // namespace
