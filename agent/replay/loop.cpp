@@ -37,14 +37,17 @@ Loop::Loop()
   must(::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, posted_.get(), &event), "epoll_ctl");
 }
 
-bool Loop::watch(int fd, Handler& handler) {
+bool Loop::control(int operation, int fd, Handler& handler) {
   epoll_event event{.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data = {.ptr = &handler}};
-  return ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0;
+  return ::epoll_ctl(epoll_.get(), operation, fd, &event) == 0;
+}
+
+bool Loop::watch(int fd, Handler& handler) {
+  return control(EPOLL_CTL_ADD, fd, handler);
 }
 
 void Loop::watch_again(int fd, Handler& handler) {
-  epoll_event event{.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data = {.ptr = &handler}};
-  ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event);
+  control(EPOLL_CTL_MOD, fd, handler);
 }
 
 void Loop::wake(Handler& handler, MonoTime at) {

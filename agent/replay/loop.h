@@ -59,6 +59,7 @@ class Loop {
   void run_once(Nanos at_most);
 
  private:
+  bool control(int operation, int fd, Handler& handler);
   int wait(Nanos patience);
   void call_posted();
 
