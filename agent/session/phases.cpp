@@ -73,6 +73,7 @@ absl::Status Session::Impl::warm_up() {
   steadiness = {};
   is_warming = true;
   const MonoTime start = clock.now();
+  const Nanos longest = longest_warm_up(plan);
   RETURN_IF_ERROR(wait_until(start + plan.warm_up));
   MonoTime last_window = start;
   while (observer->captured_requests() == 0 && clock.now() < start + kTrafficTimeout) {
@@ -80,7 +81,7 @@ absl::Status Session::Impl::warm_up() {
     RETURN_IF_ERROR(wait_until(clock.now() + kSampleEvery));
     last_window = clock.now();
   }
-  for (std::size_t windows = 0; !steadiness.steady() && clock.now() < start + longest_warm_up(plan);) {
+  for (std::size_t windows = 0; !steadiness.steady() && clock.now() < start + longest;) {
     if (steadiness.windows() > windows) last_window = clock.now();
     if (clock.now() - last_window >= kTooQuiet) break;
     windows = steadiness.windows();
@@ -88,7 +89,7 @@ absl::Status Session::Impl::warm_up() {
     RETURN_IF_ERROR(wait_until(clock.now() + kSampleEvery));
   }
   is_warming = false;
-  const Nanos length = look_length(longest_warm_up(plan));
+  const Nanos length = look_length(longest);
   RETURN_IF_ERROR(look_until(clock.now() + length, length));
   report.warm_up = fmt::format("{} after {}: {}", steadiness.steady() ? "steady" : "not known to be steady",
                                format_duration(clock.now() - start), steadiness.describe());
