@@ -45,6 +45,17 @@ class Packets : public TapTest {
       GTEST_SKIP() << "tap_packet does not load on this kernel: what is spliced is counted, not captured";
   }
 
+  void begin(Service& service) {
+    watch(service.listener(), 1);
+    service.start();
+  }
+
+  // Sends a message and takes the reply.
+  static void ask(const UniqueFd& client, const std::string& body) {
+    loopback::send_all(client.get(), messages::message(body));
+    EXPECT_EQ(loopback::receive(client.get(), messages::kReply.size()), messages::kReply);
+  }
+
   // Has connections spliced until the probe captures packets: the first tells that bytes go past the tap, the second
   // how.
   void teach(const Service& service) {
@@ -84,8 +95,7 @@ TEST_F(Packets, WhatIsSplicedIsCapturedByteForByte) {
   std::set<std::string> sent, captured;
   {
     Service service(serve_by_splicing);
-    watch(service.listener(), 1);
-    service.start();
+    begin(service);
     teach(service);
     sent = run_clients(service, 6, 1 << 20);
   }
@@ -104,14 +114,10 @@ TEST_F(Packets, MessagesBehindAResponseSaySo) {
   if (IsSkipped() || HasFailure()) return;
   {
     Service service(serve_by_splicing);
-    watch(service.listener(), 1);
-    service.start();
+    begin(service);
     teach(service);
     const UniqueFd client = service.connect();
-    for (const char* body : {"one", "another", "last"}) {
-      loopback::send_all(client.get(), messages::message(body));
-      EXPECT_EQ(loopback::receive(client.get(), messages::kReply.size()), messages::kReply);
-    }
+    for (const char* body : {"one", "another", "last"}) ask(client, body);
   }
   drain_until([&] { return recorder.closed == 1; });
   EXPECT_THAT(recorder.streams.begin()->second.after_send_at, ::testing::ElementsAre(7u, 18u));
@@ -123,12 +129,10 @@ TEST_F(Packets, AConnectionThatIsOpenIsGoneOnWithBehindAHole) {
   if (IsSkipped() || HasFailure()) return;
   {
     Service service(serve_by_splicing);
-    watch(service.listener(), 1);
-    service.start();
+    begin(service);
     const UniqueFd client = service.connect();
     for (int i = 0; i < 6; ++i) {
-      loopback::send_all(client.get(), messages::message("number " + std::to_string(i)));
-      EXPECT_EQ(loopback::receive(client.get(), messages::kReply.size()), messages::kReply);
+      ask(client, "number " + std::to_string(i));
       drain();
     }
   }
@@ -151,8 +155,7 @@ TEST_F(Packets, StreamsAreWholeOrSayThatTheyAreNotWhenOnePacketInTwentyIsLost) {
   std::set<std::string> sent;
   {
     Service service(serve_by_splicing);
-    watch(service.listener(), 1);
-    service.start();
+    begin(service);
     teach(service);
     sent = run_clients(service, kClients, 1 << 18);
   }
@@ -173,8 +176,7 @@ TEST_F(Packets, OfAnotherSlotAreNotCaptured) {
   if (IsSkipped() || HasFailure()) return;
   {
     Service service(serve_by_splicing);
-    watch(service.listener(), 1);
-    service.start();
+    begin(service);
     teach(service);
     probe->release_slot(slot);
     EXPECT_EQ(messages::run_client(service, random_messages(1, 2, 100), 1), 2u);
@@ -183,8 +185,7 @@ TEST_F(Packets, OfAnotherSlotAreNotCaptured) {
   EXPECT_EQ(drain(), 0u);
   {
     Service service([](int fd) { messages::answer_messages(fd, loopback::ReadCall::kRead); });
-    watch(service.listener(), 1);
-    service.start();
+    begin(service);
     run_clients(service, 2, 1 << 16);
   }
   EXPECT_EQ(counter(PROBE_UNREADABLE), 0u);

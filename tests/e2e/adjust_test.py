@@ -4,9 +4,8 @@ import os
 import socket
 import threading
 
-from clients import Wrk
 from machine import read_proc, wait_until
-from production import Nginx, Production
+from production import Production
 from three_programs import ThreeProgramsCase
 
 
@@ -30,17 +29,11 @@ class Adjust(ThreeProgramsCase):
     needs = ThreeProgramsCase.needs + ("wrk",)
 
     def test_cpu_and_memory_change_while_the_session_runs(self):
-        production = self.start(Nginx, cgroup=(500, 128 << 20))
-        load = Wrk(production, rate=100)
-        self.addCleanup(load.finish, stop=True)
-        self.start_coordinator()
-        agent = self.start_agent()
-        identifier = self.apply(production, "60s")
+        production, agent, identifier = self.start_session_under_load("60s")
 
         def status():
-            return self.session(identifier).get("status", {})
+            return self.status(identifier)
 
-        agent.wait_for(lambda: status().get("current_block", -1) >= 0, "the blocks run", 90)
         before = status()
         self.assertEqual(250, int(before["shadow_cpu_milli"]))
         memory = cgroup_file(before["shadow_pid"], "memory", "memory.limit_in_bytes", "memory.max")

@@ -92,17 +92,11 @@ class NoiseAtRunTime(ThreeProgramsCase):
     needs = ThreeProgramsCase.needs + ("wrk",)
 
     def test_noise_is_changed_while_a_session_runs(self):
-        production = self.start(Nginx, cgroup=(500, 128 << 20))
-        load = Wrk(production, rate=100)
-        self.addCleanup(load.finish, stop=True)
-        self.start_coordinator()
-        agent = self.start_agent()
-        identifier = self.apply(production, "60s")
+        _, agent, identifier = self.start_session_under_load("60s")
 
         def status():
-            return self.session(identifier).get("status", {})
+            return self.status(identifier)
 
-        agent.wait_for(lambda: status().get("current_block", -1) >= 0, "the blocks run", 60)
         self.assertEqual([], status().get("noise_checks", []))
         wrong = self.gnomon("adjust", "session", identifier, "--delay-mean", "50")
         self.assertNotEqual(0, wrong.returncode)

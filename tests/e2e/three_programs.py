@@ -5,6 +5,8 @@ import socket
 
 import gnomon
 from case import Case
+from clients import Wrk
+from production import Nginx
 
 
 def free_port():
@@ -47,8 +49,11 @@ class ThreeProgramsCase(Case):
     def session(self, identifier):
         return self.asked("describe", "session", identifier)
 
+    def status(self, identifier):
+        return self.session(identifier).get("status", {})
+
     def state(self, identifier):
-        return self.session(identifier).get("status", {}).get("state", "")
+        return self.status(identifier).get("state", "")
 
     def apply(self, production, duration, *more):
         service = self.directory.file("service.yaml", f"""name: e2e
@@ -66,6 +71,17 @@ shadow:
         sessions = self.asked("get", "sessions")["sessions"]
         self.assertEqual(1, len(sessions), sessions)
         return sessions[0]["id"]
+
+    def start_session_under_load(self, duration):
+        """A session on nginx under load that runs its blocks: production, the agent, the session's id."""
+        production = self.start(Nginx, cgroup=(500, 128 << 20))
+        load = Wrk(production, rate=100)
+        self.addCleanup(load.finish, stop=True)
+        self.start_coordinator()
+        agent = self.start_agent()
+        identifier = self.apply(production, duration)
+        agent.wait_for(lambda: self.status(identifier).get("current_block", -1) >= 0, "the blocks run", 90)
+        return production, agent, identifier
 
     def wait_for_state(self, identifier, state, running, seconds=60):
         running.wait_for(lambda: self.state(identifier) == state, f"session {state}: {self.session(identifier)}", seconds)
