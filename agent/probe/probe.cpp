@@ -68,6 +68,16 @@ absl::Status check_socket(int fd, bool listener) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::uint16_t> local_port(int fd) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof(address);
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0)
+    return errno_status(fmt::format("probe: socket {} has no address", fd));
+  // At the same place for IPv4 and IPv6.
+  static_assert(offsetof(sockaddr_in, sin_port) == offsetof(sockaddr_in6, sin6_port));
+  return ntohs(reinterpret_cast<const sockaddr_in&>(address).sin_port);
+}
+
 class KernelProbe final : public Probe {
  public:
   KernelProbe(Choice choice, SkeletonPtr skeleton)
@@ -80,6 +90,8 @@ class KernelProbe final : public Probe {
 
   absl::StatusOr<Slot> take_slot() override;
   void release_slot(Slot slot) override;
+  absl::Status set_thinning(Slot slot, unsigned thinning) override;
+  absl::Status measure_whole(Slot slot) override;
   absl::Status watch_listener(int fd, Slot slot) override;
   absl::Status watch_connection(int fd, Slot slot, bool sampled) override;
   absl::Status set_sampled_fraction(Slot slot, Fraction fraction) override;
@@ -97,6 +109,7 @@ class KernelProbe final : public Probe {
   absl::Status need_tap(Slot slot);
   void drop_needs(Slot slot);
   void look_past_tap();
+  void tell_thinning();
   static absl::Status on_record(void* context, std::span<const std::byte> record);
   absl::Status check_taken(Slot slot) const;
   absl::Status mark(int fd, Slot slot, std::uint16_t flags);
@@ -118,6 +131,8 @@ class KernelProbe final : public Probe {
   // 0: free. Read by the polling thread, to drop what released slots left in the ring.
   std::array<std::atomic<std::uint32_t>, PROBE_SLOTS> generation_{};
   std::array<std::unique_ptr<probe_measured>, PROBE_SLOTS> baseline_;
+  std::array<unsigned, PROBE_SLOTS> thinning_{};
+  std::array<std::bitset<PROBE_PORTS>, PROBE_SLOTS> ports_;  // of the slot's listeners, modulo PROBE_PORTS
   // Of the poll() under way.
   const RecordSink* sink_ = nullptr;
   std::size_t handed_over_ = 0;
@@ -226,6 +241,9 @@ void KernelProbe::release_slot(Slot slot) {
   generation_[slot] = 0;
   baseline_[slot].reset();
   drop_needs(slot);
+  thinning_[slot] = 0;
+  ports_[slot].reset();
+  tell_thinning();
   if (tls_) tls_->detach(slot);
   shared_->control[slot] = {.sample_threshold = 0, .generation = 0, .flags = 0};
 }
@@ -257,8 +275,42 @@ absl::Status KernelProbe::mark(int fd, Slot slot, std::uint16_t flags) {
   return result == 0 ? absl::OkStatus() : errno_status(-result, fmt::format("probe: cannot mark socket {}", fd));
 }
 
+absl::Status KernelProbe::set_thinning(Slot slot, unsigned thinning) {
+  const std::lock_guard lock(slots_);
+  RETURN_IF_ERROR(check_taken(slot));
+  if (thinning > PROBE_MOST_THINNING)
+    return absl::InvalidArgumentError(
+        fmt::format("probe: thinning {}; allowed: from 0 to {}", thinning, PROBE_MOST_THINNING + 0));
+  thinning_[slot] = std::string_view(choice_.send) == kSentProgram ? 0 : thinning;
+  tell_thinning();
+  return absl::OkStatus();
+}
+
+absl::Status KernelProbe::measure_whole(Slot slot) {
+  const std::lock_guard lock(slots_);
+  RETURN_IF_ERROR(check_taken(slot));
+  shared_->control[slot].flags |= CONTROL_WHOLE;
+  return absl::OkStatus();
+}
+
+// Of slots that share a port, the one that is thinned least has its way.
+void KernelProbe::tell_thinning() {
+  for (std::size_t port = 0; port < PROBE_PORTS; ++port) {
+    std::optional<unsigned> least;
+    for (Slot slot = 0; slot < PROBE_SLOTS; ++slot)
+      if (ports_[slot][port] && (shared_->control[slot].flags & CONTROL_WHOLE) == 0)
+        least = std::min(least.value_or(PROBE_MOST_THINNING), thinning_[slot]);
+    std::atomic_ref<__u8>(shared_->thinning[port]) = static_cast<__u8>(least.value_or(0));
+  }
+}
+
 absl::Status KernelProbe::watch_listener(int fd, Slot slot) {
-  return mark(fd, slot, SOCKET_LISTENER);
+  RETURN_IF_ERROR(mark(fd, slot, SOCKET_LISTENER));
+  ASSIGN_OR_RETURN(const std::uint16_t port, local_port(fd));
+  const std::lock_guard lock(slots_);
+  ports_[slot].set(port % PROBE_PORTS);
+  tell_thinning();
+  return absl::OkStatus();
 }
 
 absl::Status KernelProbe::watch_connection(int fd, Slot slot, bool sampled) {

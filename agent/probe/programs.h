@@ -31,7 +31,8 @@ inline constexpr std::array kTapPrograms = {TapProgram{TapDesign::kPacketCopy, "
                                             TapProgram{TapDesign::kReceiveCall, "tap_call"}};
 inline constexpr std::array kBeginPrograms = {"tap_state"};
 inline constexpr std::array kArrivalPrograms = {"lat_ready", "lat_readable"};
-inline constexpr std::array kSendPrograms = {"lat_send", "lat_sendmsg", "lat_sent"};
+inline constexpr const char* kSentProgram = "lat_sent";  // sees a send when it is over: too late for thinning
+inline constexpr std::array kSendPrograms = {"lat_send", "lat_sendmsg", kSentProgram};
 inline constexpr std::array kCausePrograms = {"tap_cause"};
 inline constexpr std::array kPacketPrograms = {"tap_packet"};
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "agent/probe/thinning.h"
 #include "common/status.h"
 
 namespace gnomon::session {
@@ -90,6 +91,7 @@ absl::StatusOr<std::vector<telemetry::Sample>> Observer::look(int block, bool se
   const WallTime wall = clock_.wall_now();
   const Nanos span = now - std::exchange(last_look_, now);
   if (!leave_out_) note_recent(production, span);
+  RETURN_IF_ERROR(thin(production, span));
 
   std::vector<telemetry::Sample> samples;
   const auto finish = [&](telemetry::Sample& sample, int of_block, bool is_settled) {
@@ -121,6 +123,15 @@ void Observer::note_recent(const telemetry::Sample& production, Nanos span) {
   recent_requests_ = recent_requests_ * kept + static_cast<double>(production.requests);
   recent_captured_ =
       recent_captured_ * kept + static_cast<double>(production.tap.requests - production.tap.unsampled_requests);
+}
+
+absl::Status Observer::thin(const telemetry::Sample& production, Nanos span) {
+  const double seconds = std::chrono::duration<double>(span).count();
+  if (seconds <= 0) return absl::OkStatus();
+  const unsigned wanted = probe::thinning_for(static_cast<double>(production.requests) / seconds, thinning_);
+  if (wanted == thinning_) return absl::OkStatus();
+  thinning_ = wanted;
+  return probe_.set_thinning(production_.subject.slot, wanted);
 }
 
 void Observer::follow(std::unique_ptr<metrics::UsageReader> usage) {

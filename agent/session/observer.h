@@ -47,6 +47,7 @@ class Observer {
     metrics::Usage last_usage;
   };
   absl::StatusOr<telemetry::Sample> look_at(Side& side, telemetry::Role role);
+  absl::Status thin(const telemetry::Sample& production, Nanos span);
   void note_recent(const telemetry::Sample& production, Nanos span);
 
   probe::Probe& probe_;
@@ -56,6 +57,7 @@ class Observer {
   MonoTime last_look_;
   telemetry::TapCounters last_tap_;
   bool leave_out_ = false;
+  unsigned thinning_ = 0;  // of production
   double recent_requests_ = 0, recent_captured_ = 0;
 };
 

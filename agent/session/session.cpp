@@ -74,6 +74,7 @@ absl::Status Session::Impl::attach() {
   ASSIGN_OR_RETURN(tls, find_tls(kProc, instance.pid, shadow->replay_netns(), target));
   target.tls = tls.spoken;
   ASSIGN_OR_RETURN(shadow_slot, services.probe.take_slot());
+  RETURN_IF_ERROR(services.probe.measure_whole(*shadow_slot));
   for (const UniqueFd& listener : shadow_listeners)
     RETURN_IF_ERROR(services.probe.watch_listener(listener.get(), *shadow_slot));
 

@@ -10,6 +10,8 @@ enum {
 	PROBE_LARGE_CHUNK = 8144,
 	PROBE_WAKE_BYTES = 256 << 10, /* of ring fill, after each of which the reader is woken; else it polls */
 	PROBE_HOT_RING_BYTES = 128 << 10, /* the reader is woken when half of it is full */
+	PROBE_PORTS = 64,          /* entries of probe_shared.thinning: a port's is the port modulo this */
+	PROBE_MOST_THINNING = 10,
 };
 
 /* Flags of a watched socket. */
@@ -36,9 +38,11 @@ struct probe_socket {
 	__u32 sends;       /* sends since the last record, saturating: lets the reader see message boundaries */
 	__u32 next_seq;    /* TCP sequence number after the last byte that the tap has seen */
 	__u32 sent_seq;    /* of the first byte that the service had not taken yet when it last sent */
+	__u32 request_at;  /* number of the next byte to send, when request_ns was set */
+	__u32 thinned;     /* the exchange that request_ns begins was chosen by thinning: if it is missed, others are too */
 	__u32 pad;
 };
-ABI_ASSERT(sizeof(struct probe_socket) == 40);
+ABI_ASSERT(sizeof(struct probe_socket) == 48);
 
 enum tap_record_type {
 	TAP_OPEN = 1,   /* a sampled connection was established: seq is its first byte's number */
@@ -81,6 +85,7 @@ enum probe_counter {
 	PROBE_RING_FULL_BYTES,   /* payload bytes in them */
 	PROBE_UNREADABLE,        /* bytes that could not be copied, or were taken past the tap: see PROBE_SPLICED */
 	PROBE_PEEKED,            /* packets read that held nothing new (MSG_PEEK, or the read after it), skipped */
+	/* These four are multiplied up where one exchange in so many is measured (probe_shared.thinning). */
 	PROBE_REQUESTS,          /* responses begun: a request was waiting and the service sent */
 	PROBE_STATUS_ERROR,      /* of these, HTTP status 500 to 599 */
 	PROBE_STATUS_UNKNOWN,    /* of these, no readable HTTP status line (other protocol, or a page not present) */
@@ -101,7 +106,7 @@ struct probe_counters {
 	__u64 value[PROBE_COUNTERS];
 };
 
-/* Service time: request queued on the socket to first byte of the response sent. */
+/* Service time: request queued on the socket to first byte of the response sent; of the exchanges that are measured. */
 struct probe_histogram {
 	__u64 count;
 	__u64 sum_ns;
@@ -120,6 +125,7 @@ struct probe_measured {
 enum {
 	CONTROL_TLS = 1 << 0, /* connections that are opened from now on carry TLS: capture what it decrypts to */
 	CONTROL_PACKETS = 1 << 1, /* capture connections opened from now on, and those that are spliced, from their packets */
+	CONTROL_WHOLE = 1 << 2, /* connections that are opened from now on are not thinned */
 };
 
 /* Written by the agent at any time; one for each slot. */
@@ -143,5 +149,8 @@ struct probe_shared {
 	__u64 spilled; /* records submitted to the large ring */
 	__u64 taken;   /* by the reader from there: while they differ, nothing goes to the hot ring */
 	__u32 past_tap[PROBE_SLOTS]; /* a probe_past_tap */
+	/* One in 2^n of the exchanges on connections to a port is measured, if they are not sampled. By port, as what is not
+	 * measured is not to pay for finding its slot. */
+	__u8 thinning[PROBE_PORTS];
 };
-ABI_ASSERT(sizeof(struct probe_shared) == 16 + 20 * PROBE_SLOTS);
+ABI_ASSERT(sizeof(struct probe_shared) == 16 + 20 * PROBE_SLOTS + PROBE_PORTS);

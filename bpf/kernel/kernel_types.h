@@ -8,8 +8,16 @@
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
+typedef struct {
+	__s64 counter;
+} atomic64_t;
+
 struct sock_common {
+	unsigned int skc_hash;   /* of a connection's addresses and ports, with a secret of the kernel's */
+	__u16 skc_num;           /* own port */
+	volatile unsigned char skc_state;
 	unsigned long skc_flags; /* bits numbered by enum sock_flags */
+	atomic64_t skc_cookie;   /* 0 until somebody asks for it */
 };
 
 enum sock_flags {
@@ -28,6 +36,7 @@ struct sock {
 struct tcp_sock {
 	__u32 copied_seq; /* first byte the application has not taken */
 	__u32 rcv_nxt;    /* first number not received; a received FIN has one */
+	__u32 write_seq;  /* of the next byte that the application sends */
 	__u64 tcp_clock_cache; /* CLOCK_MONOTONIC in ns, when a packet was last received or sent */
 };
 

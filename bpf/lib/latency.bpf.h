@@ -75,6 +75,33 @@ static __always_inline __u32 status_of(struct msghdr *msg)
 	return parse_status(line);
 }
 
+/* One exchange in how many is measured, of those on this socket; 0: the one under way is not. It is told by the number of the
+ * next byte to send, which stays the same from the request's first byte to the response's, without looking anything up:
+ * what is not measured costs what it costs to be asked. */
+static __always_inline __u32 measured_one_in(const struct sock *sk, const struct tcp_sock *tcp)
+{
+	struct probe_shared *page;
+	__u32 mixed, thinning;
+
+	if (never_passed_over(sk))
+		return 1;
+	page = shared_page();
+	if (!page)
+		return 1;
+	thinning = page->thinning[sk->__sk_common.skc_num % PROBE_PORTS];
+	if (!thinning || thinning > PROBE_MOST_THINNING)
+		return 1;
+	mixed = (sk->__sk_common.skc_hash ^ tcp->write_seq) * 0x9e3779b1; /* of 2^32 by the golden ratio: Knuth, TAOCP 6.4 */
+	mixed = (mixed ^ mixed >> 15) * 0x85ebca6b;
+	return mixed >> (32 - thinning) ? 0 : 1U << thinning;
+}
+
+/* Whether the request that waits by the mark is one whose response was passed over, when thinning had changed. */
+static __always_inline bool missed(const struct probe_socket *mark, const struct tcp_sock *tcp)
+{
+	return mark->thinned && mark->request_at != tcp->write_seq;
+}
+
 static __always_inline void observe(const struct probe_socket *mark, __u64 ns)
 {
 	__u32 slot = mark->slot, bucket = histogram_bucket(ns);
@@ -104,47 +131,75 @@ static __always_inline void note_position(struct sock *sk, struct probe_socket *
 		tell_past_tap(mark->slot, PAST_TAP_BYTES);
 }
 
-/* The service has sent. `status`: of an HTTP response, if one begins here. An interim response (1xx, but for 101, after
- * which the connection is another protocol's) does not answer the request. */
-static __always_inline void response(struct probe_socket *mark, __u32 status)
+/* The service has sent. `status`: of an HTTP response, if one begins here; `one_in`: as measured_one_in(). An interim response
+ * (1xx, but for 101, after which the connection is another protocol's) does not answer the request. */
+static __always_inline void response(struct probe_socket *mark, __u32 status, __u32 one_in)
 {
-	if (status >= 100 && status < 200 && status != 101)
+	if (status >= 100 && status < 200 && status != 101) {
+		if (mark->thinned) /* the exchange goes on as another one, that may be passed over */
+			mark->request_ns = 0;
 		return;
+	}
 	if (mark->sends != ~0U)
 		mark->sends++;
 	if (!mark->request_ns)
 		return;
 	observe(mark, bpf_ktime_get_ns() - mark->request_ns);
 	mark->request_ns = 0;
-	count(mark, PROBE_REQUESTS, 1);
+	count(mark, PROBE_REQUESTS, one_in);
 	if (status == STATUS_UNKNOWN)
-		count(mark, PROBE_STATUS_UNKNOWN, 1);
+		count(mark, PROBE_STATUS_UNKNOWN, one_in);
 	else if (status >= 500 && status < 600)
-		count(mark, PROBE_STATUS_ERROR, 1);
+		count(mark, PROBE_STATUS_ERROR, one_in);
 }
 
 /* Bytes may have been queued on a socket. TCP has taken the time when it took up the packet: asking for it again would be half
  * of what this costs. */
 static __always_inline void arrival(struct sock *sk)
 {
-	struct probe_socket *mark = watched(sk);
+	struct probe_socket *mark;
 	struct tcp_sock *tcp;
+	__u32 one_in;
 
-	if (!mark || mark->request_ns || mark->flags & SOCKET_LISTENER)
+	if (!sk->sk_bpf_storage)
 		return;
 	tcp = bpf_skc_to_tcp_sock(sk);
-	if (tcp && bytes_waiting(sk, tcp))
-		mark->request_ns = tcp->tcp_clock_cache;
+	if (!tcp)
+		return;
+	one_in = measured_one_in(sk, tcp);
+	if (!one_in)
+		return;
+	mark = watched(sk);
+	if (!mark || (mark->request_ns && !missed(mark, tcp)) || mark->flags & SOCKET_LISTENER)
+		return;
+	if (!bytes_waiting(sk, tcp))
+		return;
+	mark->request_ns = tcp->tcp_clock_cache;
+	mark->request_at = tcp->write_seq;
+	mark->thinned = one_in > 1;
 }
 
 /* A socket is about to send `msg`. */
 static __always_inline void sending(struct sock *sk, struct msghdr *msg)
 {
-	struct probe_socket *mark = watched(sk);
+	struct probe_socket *mark;
+	struct tcp_sock *tcp;
+	__u32 one_in;
 
+	if (!sk->sk_bpf_storage)
+		return;
+	tcp = bpf_skc_to_tcp_sock(sk);
+	if (!tcp)
+		return;
+	one_in = measured_one_in(sk, tcp);
+	if (!one_in)
+		return;
+	mark = watched(sk);
 	if (!mark || !live_control(mark))
 		return;
-	count(mark, PROBE_SENT, 1);
+	count(mark, PROBE_SENT, one_in);
 	note_position(sk, mark);
-	response(mark, mark->request_ns ? status_of(msg) : STATUS_UNKNOWN);
+	if (missed(mark, tcp))
+		mark->request_ns = 0;
+	response(mark, mark->request_ns ? status_of(msg) : STATUS_UNKNOWN, one_in);
 }

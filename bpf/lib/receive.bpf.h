@@ -32,7 +32,7 @@ static __always_inline struct probe_socket *received_on(struct sock *sk, int ret
 {
 	struct probe_socket *mark;
 
-	if (ret <= 0 || flags & RECEIVE_NOTHING_NEW)
+	if (ret <= 0 || flags & RECEIVE_NOTHING_NEW || !never_passed_over(sk))
 		return NULL;
 	mark = watched(sk);
 	return mark && (mark->flags & (SOCKET_SAMPLED | SOCKET_PACKETS)) == SOCKET_SAMPLED ? mark : NULL;

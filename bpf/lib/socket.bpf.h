@@ -14,6 +14,13 @@ static __always_inline struct probe_socket *watched(struct sock *sk)
 	return bpf_sk_storage_get(&sockets, sk, 0, 0);
 }
 
+/* Whether all that happens on a watched socket is looked at: a socket that is sampled, or never thinned, has got a cookie. One
+ * that somebody else has asked for its cookie only costs more. */
+static __always_inline bool never_passed_over(const struct sock *sk)
+{
+	return sk->__sk_common.skc_cookie.counter != 0;
+}
+
 /* The control of the socket's slot; null if that slot was released since the socket was marked. */
 static __always_inline struct probe_control *live_control(const struct probe_socket *mark)
 {

@@ -1,5 +1,6 @@
 #pragma once
 /* The life of a sampled connection's stream: opened, bytes read, closed. */
+#include "lib/latency.bpf.h"
 #include "lib/record.bpf.h"
 #include "lib/tls_match.bpf.h"
 
@@ -101,13 +102,14 @@ static __always_inline void tap_established(struct sock *sk, struct tcp_sock *tc
 	mark->flags &= ~SOCKET_LISTENER;
 	mark->flags |= SOCKET_DICED;
 	count(mark, PROBE_CONNECTIONS, 1);
-	if (bytes_waiting(sk, tcp)) /* TCP Fast Open: the request came with the SYN */
-		mark->request_ns = bpf_ktime_get_ns();
-	if (bpf_get_prandom_u32() >= control->sample_threshold)
-		return;
-	mark->flags |= SOCKET_SAMPLED;
-	mark->conn_id = bpf_get_socket_cookie(sk);
-	tap_open(mark, control, tcp->copied_seq);
+	if (control->flags & CONTROL_WHOLE)
+		bpf_get_socket_cookie(sk); /* see never_passed_over() */
+	if (bpf_get_prandom_u32() < control->sample_threshold) {
+		mark->flags |= SOCKET_SAMPLED;
+		mark->conn_id = bpf_get_socket_cookie(sk);
+		tap_open(mark, control, tcp->copied_seq);
+	}
+	arrival(sk); /* TCP Fast Open: the request came with the SYN */
 }
 
 static __always_inline void tap_closed(struct sock *sk, struct tcp_sock *tcp, struct probe_socket *mark)

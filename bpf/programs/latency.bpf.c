@@ -38,7 +38,8 @@ int BPF_PROG(lat_sendmsg, struct sock *sk, struct msghdr *msg)
 }
 
 /* Where neither can be had. The message is gone: no status is known. It fires after the socket's lock
- * was released, so the client may have answered the response with its next request already: that one starts here. */
+ * was released, so the client may have answered the response with its next request already: that one starts here. What was
+ * sent is counted by then, so that no exchange can be told by it: all are measured. */
 SEC("tp_btf/sock_send_length")
 int BPF_PROG(lat_sent, struct sock *sk, int ret)
 {
@@ -52,7 +53,7 @@ int BPF_PROG(lat_sent, struct sock *sk, int ret)
 		return 0;
 	count(mark, PROBE_SENT, 1);
 	note_position(sk, mark);
-	response(mark, STATUS_UNKNOWN);
+	response(mark, STATUS_UNKNOWN, 1);
 	tcp = bpf_skc_to_tcp_sock(sk);
 	if (tcp && !mark->request_ns && bytes_waiting(sk, tcp))
 		mark->request_ns = bpf_ktime_get_ns();

@@ -46,6 +46,8 @@ int BPF_PROG(tap_copy, struct sk_buff *packet, int len)
 
 	if (!sk || len <= 0)
 		return 0;
+	if (!never_passed_over(sk) && sk->__sk_common.skc_state != BPF_TCP_SYN_RECV)
+		return 0;
 	mark = watched(sk);
 	if (!mark || !(mark->flags & (SOCKET_SAMPLED | SOCKET_LISTENER)) || mark->flags & SOCKET_PACKETS)
 		return 0;
@@ -107,10 +109,13 @@ int BPF_PROG(tap_call, struct sock *sk, int ret, int flags)
 SEC("tp_btf/tcp_rcv_space_adjust")
 int BPF_PROG(tap_cause, struct sock *sk)
 {
-	struct probe_socket *mark = watched(sk);
+	struct probe_socket *mark;
 	struct probe_control *control;
 	struct tcp_sock *tcp;
 
+	if (!never_passed_over(sk))
+		return 0;
+	mark = watched(sk);
 	if (!mark || (mark->flags & (SOCKET_SAMPLED | SOCKET_OPENED)) != (SOCKET_SAMPLED | SOCKET_OPENED) ||
 	    mark->flags & (SOCKET_TLS | SOCKET_PACKETS))
 		return 0;

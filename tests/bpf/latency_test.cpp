@@ -11,6 +11,7 @@ namespace {
 using loopback::Service;
 
 constexpr std::size_t kRequestBytes = 16;
+constexpr Nanos kSlow = std::chrono::milliseconds(40);
 
 std::string request() {
   return std::string(kRequestBytes, 'q');
@@ -36,6 +37,13 @@ class LatencyTest : public TapTest {
       loopback::send_all(client.get(), request());
       ASSERT_EQ(loopback::receive(client.get(), reply_bytes).size(), reply_bytes);
     }
+  }
+  void thin(unsigned thinning) { EXPECT_TRUE(probe->set_thinning(slot, thinning).ok()); }
+  static std::uint64_t slow(const probe::Reading& reading) {
+    std::uint64_t slow = 0;
+    for (const auto& [bucket, n] : reading.service_time.buckets())
+      if (Nanos(histogram_lower_edge(bucket)) > kSlow * 31 / 32) slow += n;
+    return slow;
   }
   // Status is read only where the kernel shows the message that is sent.
   bool sees_status() { return counter(PROBE_STATUS_UNKNOWN) == 0; }
@@ -120,6 +128,89 @@ TEST_F(LatencyTest, AnotherProtocolsResponsesHaveNoStatus) {
   EXPECT_EQ(counter(PROBE_REQUESTS), 6u);
   EXPECT_EQ(counter(PROBE_STATUS_UNKNOWN), 6u);
   EXPECT_EQ(counter(PROBE_STATUS_ERROR), 0u);
+}
+
+// One exchange in four is measured: their number is multiplied up, and each is whole.
+TEST_F(LatencyTest, ThinnedExchangesAreMeasuredFromBeginToEnd) {
+  load();
+  if (IsSkipped() || HasFailure()) return;
+  constexpr std::size_t kCount = 2'000;
+  constexpr unsigned kThinning = 2;
+  Service service(each_request([](int fd, std::size_t n) {
+    if (n % 50 == 0) std::this_thread::sleep_for(kSlow);
+    loopback::send_all(fd, response(n % 4 == 0 ? 500 : 200));
+  }));
+  watch(service.listener(), 0);
+  service.start();
+  thin(kThinning);
+  ask(service, kCount, response(200).size());
+  const probe::Reading reading = probe->read(slot).value();
+  if (reading.service_time.count() == kCount) GTEST_SKIP() << "no hook at the begin of a send: nothing is thinned";
+  EXPECT_EQ(reading.counter[PROBE_REQUESTS], reading.service_time.count() << kThinning);
+  // Of a binomial distribution: 500 with a standard deviation of 19; five of them.
+  EXPECT_NEAR(static_cast<double>(reading.service_time.count()), 500, 95);
+  if (sees_status()) {
+    EXPECT_NEAR(static_cast<double>(reading.counter[PROBE_STATUS_ERROR]), 500, 220);
+  }
+  // 10 are slow. Were they from one's request to another's response, 4 exchanges on, 40 were.
+  EXPECT_LT(slow(reading), 25u);
+}
+
+// A request that was chosen, and whose response is not when more are left out, begins nothing.
+TEST_F(LatencyTest, AResponseThatIsPassedOverLeavesNoRequestBehind) {
+  load();
+  if (IsSkipped() || HasFailure()) return;
+  Service service(each_request([&](int fd, std::size_t n) {
+    // Between a request and its response.
+    if (n == 0) thin(PROBE_MOST_THINNING);
+    if (n == 1) std::this_thread::sleep_for(kSlow);
+    if (n == 1) thin(1);
+    loopback::send_all(fd, response(200));
+  }));
+  watch(service.listener(), 0);
+  service.start();
+  for (int connection = 0; connection < 40; ++connection) {
+    thin(1);
+    ask(service, 10, response(200).size());
+  }
+  const probe::Reading reading = probe->read(slot).value();
+  EXPECT_GT(reading.service_time.count(), 40u);
+  // Of a quarter of the connections the first request and the second response are chosen.
+  EXPECT_LE(slow(reading), 3u);
+}
+
+TEST_F(LatencyTest, ConnectionsThatAreMeasuredWholeAreNotThinned) {
+  load();
+  if (IsSkipped() || HasFailure()) return;
+  Service service(each_request([](int fd, std::size_t) { loopback::send_all(fd, response(200)); }));
+  ASSERT_TRUE(probe->measure_whole(slot).ok());
+  watch(service.listener(), 0);
+  service.start();
+  const probe::Slot other = probe->take_slot().value();  // a service at the same port, in another namespace say
+  ASSERT_TRUE(probe->set_thinning(other, 5).ok());
+  thin(5);
+  ask(service, 100, response(200).size());
+  EXPECT_EQ(counter(PROBE_REQUESTS), 100u);
+  EXPECT_EQ(probe->read(slot).value().service_time.count(), 100u);
+}
+
+// What is captured does not depend on what is measured.
+TEST_F(LatencyTest, SampledConnectionsAreNotThinned) {
+  load();
+  if (IsSkipped() || HasFailure()) return;
+  Service service(each_request([](int fd, std::size_t) { loopback::send_all(fd, response(200)); }));
+  watch(service.listener(), 1);
+  service.start();
+  thin(PROBE_MOST_THINNING);
+  ask(service, 100, response(200).size());
+  EXPECT_EQ(counter(PROBE_REQUESTS), 100u);
+  EXPECT_EQ(counter(PROBE_BYTES), 100 * kRequestBytes);
+}
+
+TEST_F(LatencyTest, ThinningBeyondWhatThereIsIsRefused) {
+  load();
+  if (IsSkipped() || HasFailure()) return;
+  EXPECT_TRUE(absl::IsInvalidArgument(probe->set_thinning(slot, PROBE_MOST_THINNING + 1)));
 }
 
 TEST_F(LatencyTest, TheEndOfTheStreamIsNoRequest) {

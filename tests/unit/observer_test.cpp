@@ -19,6 +19,11 @@ class ScriptedProbe final : public probe::Probe {
   const probe::Capabilities& tried() const override { return capabilities; }
   absl::StatusOr<probe::Slot> take_slot() override { return 0; }
   void release_slot(probe::Slot) override {}
+  absl::Status set_thinning(probe::Slot slot, unsigned to) override {
+    thinning[slot] = to;
+    return absl::OkStatus();
+  }
+  absl::Status measure_whole(probe::Slot) override { return absl::OkStatus(); }
   absl::Status watch_listener(int, probe::Slot) override { return absl::OkStatus(); }
   absl::Status watch_connection(int, probe::Slot, bool) override { return absl::OkStatus(); }
   absl::Status set_sampled_fraction(probe::Slot, Fraction) override { return absl::OkStatus(); }
@@ -26,6 +31,7 @@ class ScriptedProbe final : public probe::Probe {
   absl::StatusOr<probe::Reading> read(probe::Slot slot) override { return readings[slot]; }
   absl::StatusOr<std::size_t> poll(const probe::RecordSink&, Nanos) override { return 0; }
   std::map<probe::Slot, probe::Reading> readings;
+  std::map<probe::Slot, unsigned> thinning;
   probe::Capabilities capabilities;
 };
 
@@ -56,6 +62,27 @@ class ObserverTest : public testing::Test {
     return *std::move(samples);
   }
 };
+
+TEST_F(ObserverTest, MeasuresFewerOfMoreRequests) {
+  probe.thinning[1] = 0;
+  clock.at += 1s;
+  probe.readings[1].counter[PROBE_REQUESTS] = 3'000;
+  look(-1, false);
+  EXPECT_EQ(probe.thinning[1], 0u);
+  clock.at += 1s;
+  probe.readings[1].counter[PROBE_REQUESTS] += 30'000;
+  look(-1, false);
+  EXPECT_EQ(probe.thinning[1], 4u);  // 30,000 / 2^4 = 1,875
+  clock.at += 1s;
+  probe.readings[1].counter[PROBE_REQUESTS] += 17'000;  // 1,062 are measured
+  look(-1, false);
+  EXPECT_EQ(probe.thinning[1], 4u);
+  clock.at += 1s;
+  probe.readings[1].counter[PROBE_REQUESTS] += 100;
+  look(-1, false);
+  EXPECT_EQ(probe.thinning[1], 0u);
+  EXPECT_FALSE(probe.thinning.contains(2));  // the shadow's
+}
 
 TEST_F(ObserverTest, ReportsOnlyWhatHappenedSinceTheLastLook) {
   probe.readings[1].counter[PROBE_REQUESTS] = 100;

@@ -16,6 +16,7 @@
 
 #include "agent/discovery/instance.h"
 #include "agent/probe/probe.h"
+#include "agent/probe/thinning.h"
 #include "agent/session/capture.h"
 #include "agent/session/load.h"
 
@@ -78,6 +79,18 @@ nlohmann::json replayed(session::Load& load) {
           {"shed", sum.shed},         {"timed_out", sum.timed_out}, {"reset", sum.reset + sum.refused}};
 }
 
+// As a session does.
+void thin_until_input_ends(probe::Probe& probe, probe::Slot slot) {
+  pollfd input{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0};
+  std::uint64_t last = 0;
+  for (unsigned thinning = 0; ::poll(&input, 1, 1'000) == 0;) {
+    const std::uint64_t requests = must(probe.read(slot)).counter[PROBE_REQUESTS];
+    thinning = probe::thinning_for(static_cast<double>(requests - last), thinning);
+    must(probe.set_thinning(slot, thinning));
+    last = requests;
+  }
+}
+
 int run(const Settings& settings) {
   auto probe = must(probe::Probe::load({.ring = Bytes{settings.ring}}));
   const probe::Slot slot = must(probe->take_slot());
@@ -114,8 +127,7 @@ int run(const Settings& settings) {
   const double begin = cpu_us();
   fmt::print("ready\n");
   std::fflush(stdout);
-  char byte = 0;
-  while (::read(STDIN_FILENO, &byte, 1) > 0) continue;
+  thin_until_input_ends(*probe, slot);
   std::this_thread::sleep_for(200ms + 2 * settings.pause_ms * 1ms);  // what is in the ring still counts
   done = true;
   reader.join();
