@@ -20,6 +20,7 @@
 #include "agent/probe/probe.h"
 #include "agent/session/session.h"
 #include "common/log.h"
+#include "common/scheduling.h"
 #include "common/status.h"
 #include "common/version.h"
 #include "telemetry/exposition.h"
@@ -234,6 +235,7 @@ class AppImpl final : public App {
   }
 
   void tap_loop() {
+    wait_for_turn();  // the rings hold what is captured until then
     const auto sink = [this](const tap_record& header, std::span<const std::byte> payload) {
       const std::shared_lock lock(sessions_mutex_);
       for (const auto& [id, session] : sessions_)

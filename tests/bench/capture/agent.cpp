@@ -19,6 +19,7 @@
 #include "agent/probe/thinning.h"
 #include "agent/session/capture.h"
 #include "agent/session/load.h"
+#include "common/scheduling.h"
 
 namespace gnomon {
 namespace {
@@ -113,6 +114,7 @@ int run(const Settings& settings) {
   std::atomic<bool> done = false;
   std::uint64_t delivered = 0;
   std::thread reader([&] {
+    wait_for_turn();  // as the agent's does
     const auto sink = [&](const tap_record& header, std::span<const std::byte> payload) {
       if (header.type == TAP_DATA) delivered += payload.size();
       if (settings.framing) capture.record(header, payload);

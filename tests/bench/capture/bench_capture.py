@@ -41,6 +41,7 @@ def rotated(items, by):
 
 
 def cpu_per_request(service, load):
+    load(service)  # until the agent has seen how much there is to measure
     before = service.cgroup.cpu_us()
     requests = load(service)
     return (service.cgroup.cpu_us() - before) / requests
@@ -68,7 +69,6 @@ def measure_ratios(service, load, rounds, name):
     any can cost, over that without the agent; and the agent's own at 100%."""
     keys = ["empty", *FRACTIONS]
     ratios, own, plain = {key: [] for key in keys}, [], []
-    load(service)  # warms up
     for number in range(rounds):
         round_us = {}
         for condition in rotated(["off", *keys], number):
