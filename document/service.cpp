@@ -108,6 +108,7 @@ absl::StatusOr<Service> validate(const v1::ServiceDescriptor& message) {
   ASSIGN_OR_RETURN(service.readiness, validate(message.shadow().readiness()));
   RETURN_IF_ERROR(read_cost(message.shadow().max_production_cost(), service));
   ASSIGN_OR_RETURN(service.egress, validate_egress(message.shadow()));
+  ASSIGN_OR_RETURN(service.comparison, validate_comparison(message.shadow()));
   return service;
 }
 

@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/units.h"
+#include "document/comparison.h"
 #include "document/egress.h"
 #include "document/readiness.h"
 #include "gnomon/v1/document.pb.h"
@@ -38,6 +39,7 @@ struct Service {
   std::string protocol;                    // one of kProtocols; empty: not said
   std::string bundle;                      // directory of what is started in place of a copy; empty: none
   std::vector<EgressRule> egress;          // what the shadow may reach
+  Comparison comparison;                   // of responses
 };
 
 absl::StatusOr<Service> validate(const v1::ServiceDescriptor& message);

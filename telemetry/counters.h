@@ -40,7 +40,10 @@
   COUNTER(withheld_writes, "withheld writes", false,                                                                 \
           "requests that may write: replayed only if the descriptor says so")                                        \
   COUNTER(status_unknown, "status unknown", false,                                                                   \
-          "responses of production without a readable HTTP status: not among its errors")
+          "responses of production without a readable HTTP status: not among its errors")                            \
+  COUNTER(response_bytes, "response bytes", false, "of responses to be compared, copied in the kernel; they stay here") \
+  COUNTER(response_lost_bytes, "lost response bytes", true, "of those, not copied: the kernel's buffer was too full") \
+  COUNTER(response_unreadable_bytes, "unreadable response bytes", true, "of those, sent by sendfile(), say: not copied")
 
 #define GNOMON_REPLAY_COUNTERS(COUNTER)                                                      \
   COUNTER(offered, "offered", false, "captured requests handed to the replayer")             \

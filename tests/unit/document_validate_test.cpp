@@ -238,5 +238,28 @@ TEST(ValidateService, ABundleIsNamedByItsAbsolutePath) {
   EXPECT_THAT(error_of(message), StartsWith("shadow.bundle: \"next\": must be the absolute path"));
 }
 
+TEST(ValidateService, ResponsesAreComparedOnDemand) {
+  using Level = Comparison::Level;
+  v1::ServiceDescriptor message;
+  message.set_name("web");
+  message.mutable_discovery()->set_port(80);
+  EXPECT_EQ(validate(message)->comparison.level, Level::kOff);
+  message.mutable_shadow()->set_compare_responses("status");
+  EXPECT_EQ(validate(message)->comparison.level, Level::kStatus);
+  message.mutable_shadow()->set_compare_bytes("8Ki");
+  EXPECT_THAT(error_of(message), StartsWith("shadow.compare_bytes: \"8Ki\": needs shadow.compare_responses: body"));
+  message.mutable_shadow()->set_compare_responses("body");
+  EXPECT_EQ(validate(message)->comparison.level, Level::kBody);
+  EXPECT_EQ(validate(message)->comparison.bytes.value, 8192u);
+  for (const char* bad : {"255", "65Ki", "much"}) {
+    message.mutable_shadow()->set_compare_bytes(bad);
+    EXPECT_THAT(error_of(message), StartsWith("shadow.compare_bytes: \"" + std::string(bad) + "\"")) << bad;
+  }
+  message.mutable_shadow()->clear_compare_bytes();
+  EXPECT_EQ(validate(message)->comparison.bytes.value, 4096u);
+  message.mutable_shadow()->set_compare_responses("yes");
+  EXPECT_THAT(error_of(message), StartsWith("shadow.compare_responses: \"yes\": must be one of off, status, body"));
+}
+
 }  // namespace
 }  // namespace gnomon::document
