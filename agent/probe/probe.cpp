@@ -21,6 +21,7 @@
 
 #include "agent/probe/kernel_log.h"
 #include "agent/probe/programs.h"
+#include "agent/probe/response_probe.h"
 #include "agent/probe/ring_reader.h"
 #include "agent/probe/tls_probe.h"
 #include "bpf/probe.skel.h"
@@ -96,6 +97,7 @@ class KernelProbe final : public Probe {
   absl::Status watch_connection(int fd, Slot slot, bool sampled) override;
   absl::Status set_sampled_fraction(Slot slot, Fraction fraction) override;
   absl::Status set_tls(Slot slot, std::span<const tls::Library> libraries) override;
+  absl::Status set_responses(Slot slot, Bytes bound) override;
   absl::StatusOr<Reading> read(Slot slot) override;
   absl::StatusOr<std::size_t> poll(const RecordSink& sink, Nanos timeout) override;
 
@@ -113,6 +115,11 @@ class KernelProbe final : public Probe {
   static absl::Status on_record(void* context, std::span<const std::byte> record);
   absl::Status check_taken(Slot slot) const;
   absl::Status mark(int fd, Slot slot, std::uint16_t flags);
+  Ring ring() const {
+    return {.bytes = skeleton_->rodata->ring_bytes,
+            .wake_bytes = skeleton_->rodata->wake_bytes,
+            .hot_wake_bytes = skeleton_->rodata->hot_wake_bytes};
+  }
   // Over all CPUs, since the probe was loaded.
   absl::StatusOr<probe_measured> totals(Slot slot) const;
 
@@ -123,7 +130,8 @@ class KernelProbe final : public Probe {
   LinkPtr tap_link_, cause_link_, packets_link_;
   // Slots that each is there for.
   std::bitset<PROBE_SLOTS> need_tap_, need_cause_, need_packets_;
-  std::unique_ptr<TlsProbe> tls_;  // null until a slot carries TLS
+  std::unique_ptr<TlsProbe> tls_;             // null until a slot carries TLS
+  std::unique_ptr<ResponseProbe> responses_;  // null until a slot asks for them
   std::unique_ptr<RingReader> rings_;
   int cpus_;
   std::mutex slots_;  // guards links and what take_slot() and release_slot() change; poll() reads generations without
@@ -131,6 +139,7 @@ class KernelProbe final : public Probe {
   // 0: free. Read by the polling thread, to drop what released slots left in the ring.
   std::array<std::atomic<std::uint32_t>, PROBE_SLOTS> generation_{};
   std::array<std::unique_ptr<probe_measured>, PROBE_SLOTS> baseline_;
+  std::array<response_counters, PROBE_SLOTS> response_baseline_{};
   std::array<unsigned, PROBE_SLOTS> thinning_{};
   std::array<std::bitset<PROBE_PORTS>, PROBE_SLOTS> ports_;  // of the slot's listeners, modulo PROBE_PORTS
   // Of the poll() under way.
@@ -230,6 +239,9 @@ absl::StatusOr<Slot> KernelProbe::take_slot() {
   const std::uint32_t generation = last_generation_ + 1;
   shared_->control[slot] = {.sample_threshold = 0, .generation = generation, .flags = 0};
   baseline_[slot] = std::make_unique<probe_measured>(now);
+  if (responses_) {
+    ASSIGN_OR_RETURN(response_baseline_[slot], responses_->totals(slot));
+  }
   last_generation_ = generation;
   *free = generation;
   return slot;
@@ -245,6 +257,7 @@ void KernelProbe::release_slot(Slot slot) {
   ports_[slot].reset();
   tell_thinning();
   if (tls_) tls_->detach(slot);
+  if (responses_) responses_->set_bound(slot, Bytes{0}).IgnoreError();
   shared_->control[slot] = {.sample_threshold = 0, .generation = 0, .flags = 0};
 }
 
@@ -332,13 +345,20 @@ absl::Status KernelProbe::set_tls(Slot slot, std::span<const tls::Library> libra
   const std::lock_guard lock(slots_);
   RETURN_IF_ERROR(check_taken(slot));
   if (!tls_) {
-    ASSIGN_OR_RETURN(tls_, TlsProbe::load(skeleton_->obj, {.bytes = skeleton_->rodata->ring_bytes,
-                                                           .wake_bytes = skeleton_->rodata->wake_bytes,
-                                                           .hot_wake_bytes = skeleton_->rodata->hot_wake_bytes}));
+    ASSIGN_OR_RETURN(tls_, TlsProbe::load(skeleton_->obj, ring()));
   }
   RETURN_IF_ERROR(tls_->attach(slot, libraries));
   shared_->control[slot].flags |= CONTROL_TLS;
   return absl::OkStatus();
+}
+
+absl::Status KernelProbe::set_responses(Slot slot, Bytes bound) {
+  const std::lock_guard lock(slots_);
+  RETURN_IF_ERROR(check_taken(slot));
+  if (!responses_) {
+    ASSIGN_OR_RETURN(responses_, ResponseProbe::load(skeleton_->obj, ring()));
+  }
+  return responses_->set_bound(slot, bound);
 }
 
 absl::StatusOr<probe_measured> KernelProbe::totals(Slot slot) const {
@@ -363,6 +383,11 @@ absl::StatusOr<Reading> KernelProbe::read(Slot slot) {
   Reading reading;
   for (std::size_t i = 0; i < PROBE_COUNTERS; ++i) {
     reading.counter[i] = now.counters.value[i] - then.counters.value[i];
+  }
+  if (responses_) {
+    ASSIGN_OR_RETURN(const response_counters sent, responses_->totals(slot));
+    for (std::size_t i = 0; i < RESPONSE_COUNTERS; ++i)
+      reading.response[i] = sent.value[i] - response_baseline_[slot].value[i];
   }
   for (std::uint32_t i = 0; i < HISTOGRAM_BUCKETS; ++i) {
     reading.service_time.add_bucket(i, now.service_time.bucket[i] - then.service_time.bucket[i]);

@@ -12,6 +12,7 @@
 #include "agent/probe/capabilities.h"
 #include "agent/tls/library.h"
 #include "bpf/abi/probe.h"
+#include "bpf/abi/response.h"
 #include "common/units.h"
 #include "telemetry/histogram.h"
 
@@ -27,6 +28,7 @@ struct Options {
 // Cumulative since the slot was taken.
 struct Reading {
   std::array<std::uint64_t, PROBE_COUNTERS> counter{};
+  std::array<std::uint64_t, RESPONSE_COUNTERS> response{};
   telemetry::Histogram service_time;
 };
 
@@ -69,6 +71,11 @@ class Probe {
   // what it decrypts (TAP_PLAINTEXT), and their ciphertext is not copied. Call it before the slot's listeners are
   // watched, and again, at any time, to add a library. Until release_slot().
   virtual absl::Status set_tls(Slot slot, std::span<const tls::Library> libraries) = 0;
+
+  // Of each response on the slot's sampled connections, the first `bound` bytes come as TAP_RESPONSE records from now
+  // on; 0: none. Nothing is attached for it before it is asked for. kFailedPrecondition where the kernel does not let
+  // it be seen. Until release_slot().
+  virtual absl::Status set_responses(Slot slot, Bytes bound) = 0;
 
   virtual absl::StatusOr<Reading> read(Slot slot) = 0;
 

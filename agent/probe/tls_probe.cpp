@@ -22,18 +22,6 @@ bpf_program* program_for(const tls_bpf& skeleton, std::string_view function) {
   return skeleton.progs.tls_other;
 }
 
-// Puts the tap's maps in the place of the object's own. Returns a negative errno value on failure.
-int share_maps(bpf_object* object, bpf_object* tap) {
-  bpf_map* map = nullptr;
-  bpf_object__for_each_map(map, object) {
-    if (bpf_map__is_internal(map)) continue;
-    const bpf_map* const of_tap = bpf_object__find_map_by_name(tap, bpf_map__name(map));
-    if (!of_tap) return -ENOENT;
-    if (const int result = bpf_map__reuse_fd(map, bpf_map__fd(of_tap)); result != 0) return result;
-  }
-  return 0;
-}
-
 }  // namespace
 
 void TlsProbe::SkeletonDeleter::operator()(tls_bpf* skeleton) const {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "agent/probe/share_maps.h"
 #include "agent/tls/library.h"
 #include "bpf/abi/probe.h"
 
@@ -22,9 +23,6 @@ namespace gnomon::probe {
 // Not thread-safe. Everything is detached when it goes, and by the kernel when the process dies.
 class TlsProbe {
  public:
-  struct Ring {
-    std::uint32_t bytes = 0, wake_bytes = 0, hot_wake_bytes = 0;
-  };
   // Loads the programs onto the maps of `tap`, which must be loaded and live longer.
   static absl::StatusOr<std::unique_ptr<TlsProbe>> load(bpf_object* tap, Ring ring);
   ~TlsProbe();

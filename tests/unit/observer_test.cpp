@@ -27,6 +27,7 @@ class ScriptedProbe final : public probe::Probe {
   absl::Status watch_listener(int, probe::Slot) override { return absl::OkStatus(); }
   absl::Status watch_connection(int, probe::Slot, bool) override { return absl::OkStatus(); }
   absl::Status set_sampled_fraction(probe::Slot, Fraction) override { return absl::OkStatus(); }
+  absl::Status set_responses(probe::Slot, Bytes) override { return absl::OkStatus(); }
   absl::Status set_tls(probe::Slot, std::span<const tls::Library>) override { return absl::OkStatus(); }
   absl::StatusOr<probe::Reading> read(probe::Slot slot) override { return readings[slot]; }
   absl::StatusOr<std::size_t> poll(const probe::RecordSink&, Nanos) override { return 0; }
