@@ -128,10 +128,12 @@ TEST_P(CauseOfLoss, IsCountedByItselfFromTheFirstOnThatIsFound) {
   if (first == 0) GTEST_SKIP() << "no bytes can be taken with " << GetParam().name << " on this kernel";
   // A tap that sees the call's flags knows at once. Else it would cost the whole machine to look before a loss.
   const bool at_once = GetParam().cause == PROBE_DISCARDED && probe->tried().design() != probe::TapDesign::kPacketCopy;
-  EXPECT_EQ(counter(PROBE_UNREADABLE), first);
+  // A tap that sees a read when it is over trusts nothing behind bytes that it has missed, until it knows their cause.
+  const std::size_t unreadable = probe->tried().design() == probe::TapDesign::kPacketCopy ? first : kBytes;
+  EXPECT_EQ(counter(PROBE_UNREADABLE), unreadable);
   EXPECT_EQ(counter(GetParam().cause), at_once ? first : 0u);
   const std::size_t second = run();
-  EXPECT_EQ(counter(PROBE_UNREADABLE), first + second);
+  EXPECT_EQ(counter(PROBE_UNREADABLE), unreadable + second);
   for (const probe_counter cause : {PROBE_SPLICED, PROBE_ZERO_COPIED, PROBE_DISCARDED})
     EXPECT_EQ(counter(cause), cause != GetParam().cause ? 0u : at_once ? first + second : second) << cause;
   EXPECT_EQ(counter(PROBE_BYTES), 2 * kBytes);

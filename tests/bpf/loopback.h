@@ -1,5 +1,5 @@
 #pragma once
-// A TCP service and its clients on loopback, for tests of what the kernel sees of them.
+// A TCP service and its clients, on loopback unless told, for tests of what the kernel sees of them.
 
 #include <gtest/gtest.h>
 #include <netinet/in.h>
@@ -56,21 +56,26 @@ inline std::string receive(int fd, std::size_t size) {
   return data;
 }
 
+// At any free port of an IPv4 address, in network byte order.
+inline UniqueFd bound_socket(in_addr_t at) {
+  UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = at;
+  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) fail("bind");
+  return fd;
+}
+
 // Accepts connections, each served by a thread of its own, until it is destroyed; by then all clients must have closed.
 class Service {
  public:
   using Serve = std::function<void(int fd)>;
 
-  explicit Service(Serve serve)
-      : serve_(std::move(serve)), listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof(address);
-    if (::bind(listener_.get(), reinterpret_cast<sockaddr*>(&address), size) != 0) fail("bind");
+  explicit Service(Serve serve, UniqueFd listener = bound_socket(htonl(INADDR_LOOPBACK)))
+      : serve_(std::move(serve)), listener_(std::move(listener)) {
+    socklen_t size = sizeof(address_);
     if (::listen(listener_.get(), 512) != 0) fail("listen");
-    if (::getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) fail("getsockname");
-    address_ = address;
+    if (::getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&address_), &size) != 0) fail("getsockname");
   }
   ~Service() {
     ::shutdown(listener_.get(), SHUT_RDWR);

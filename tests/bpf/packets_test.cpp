@@ -154,7 +154,7 @@ TEST_F(Packets, StreamsAreWholeOrSayThatTheyAreNotWhenOnePacketInTwentyIsLost) {
   constexpr std::uint32_t kClients = 12;
   std::set<std::string> sent;
   {
-    Service service(serve_by_splicing);
+    Service service(serve_by_splicing, network.listener());
     begin(service);
     teach(service);
     sent = run_clients(service, kClients, 1 << 18);
@@ -166,6 +166,7 @@ TEST_F(Packets, StreamsAreWholeOrSayThatTheyAreNotWhenOnePacketInTwentyIsLost) {
       ++whole;
     }
   }
+  EXPECT_GT(network.retransmitted(), 0u);
   EXPECT_EQ(recorder.streams.size(), kClients);
   EXPECT_EQ(kClients - whole, assembler.broken_streams() - broken_);
   EXPECT_GE(whole, kClients / 2);

@@ -291,7 +291,14 @@ TEST_P(Taps, AConnectionThatWasOpenIsJoinedFromTheNextRead) {
   drain_until([&] { return recorder.closed == 1; });
   const SeenStream& stream = recorder.streams.begin()->second;
   EXPECT_TRUE(stream.joined);
-  EXPECT_EQ(stream.bytes, message("after"));
+  if (design ==
+      probe::TapDesign::kReceiveReturn) {  // does not see the end of a read that it was not there to see begin
+    EXPECT_THAT(message("after"), ::testing::EndsWith(stream.bytes));
+    EXPECT_GE(stream.bytes.size(), std::string_view("after").size());
+  } else {
+    EXPECT_EQ(stream.bytes, message("after"));
+  }
+  EXPECT_EQ(counter(PROBE_BYTES), stream.bytes.size());
   EXPECT_EQ(stream.end, tap::StreamEnd::kClosed);
   EXPECT_EQ(counter(PROBE_SAMPLED), 1u);
   EXPECT_EQ(counter(PROBE_CONNECTIONS), 0u);
