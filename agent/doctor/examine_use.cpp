@@ -15,6 +15,8 @@ namespace {
 constexpr char kNewerKernel[] =
     "boot a kernel on which it loads, such as Debian 12's: docs/kernel-support.md says which do";
 const std::vector<std::string> kToLoad = {"CAP_BPF", "CAP_PERFMON"};
+// What the kernel itself lacks of a program's needs (Linux 6.1: bpf_dynptr_from_skb) is looked for in its modules.
+constexpr char kToListModules[] = "CAP_SYS_ADMIN";
 
 bool may_load(const Facts& facts) {
   return std::ranges::all_of(kToLoad, [&](const std::string& name) { return has_capability(facts, name); });
@@ -27,6 +29,12 @@ Check examine_choice(const Facts& facts, const std::vector<probe::Attempt>& atte
   for (const probe::Attempt& attempt : attempts)
     if (&attempt != chosen && !attempt.loads)
       refused.push_back(fmt::format("{} does not load ({})", attempt.hook, error_name(attempt.error)));
+  if (chosen == nullptr && may_load(facts) && !has_capability(facts, kToListModules)) {
+    check.state = State::kUnknown;
+    check.seen = fmt::format("{}; on this kernel maybe for want of {}", fmt::join(refused, "; "), kToListModules);
+    check.remedy = grant(facts, {kToListModules});
+    return check;
+  }
   if (chosen == nullptr) {
     check.state = may_load(facts) ? State::kMissing : State::kUnknown;
     check.seen = may_load(facts) ? fmt::format("{}", fmt::join(refused, "; "))

@@ -145,6 +145,15 @@ TEST(Doctor, TheRightToAdministerTheSystemStandsForThoseMadeOutOfIt) {
   EXPECT_EQ(check(facts, "cap_bpf").state, State::kMissing);
 }
 
+TEST(Doctor, WithoutTheRightToListModulesAKernelIsNotCalledTooOld) {
+  Facts facts = good_node();
+  facts.probe->begin = {refused("tp_btf/begin", EINVAL)};
+  EXPECT_EQ(check(facts, "connections").state, State::kMissing);
+  drop(&facts, CAP_SYS_ADMIN);
+  EXPECT_EQ(check(facts, "connections").state, State::kUnknown);
+  EXPECT_THAT(check(facts, "connections").remedy, HasSubstr("CAP_SYS_ADMIN"));
+}
+
 TEST(Doctor, ASecondChoiceIsDegradedAndSaysWhyNotTheFirst) {
   Facts facts = good_node();
   facts.probe->send = {refused("tp_btf/first", ESRCH), loads("tp_btf/second")};
