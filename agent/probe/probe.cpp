@@ -69,6 +69,17 @@ absl::Status check_socket(int fd, bool listener) {
   return absl::OkStatus();
 }
 
+template <std::size_t N>
+void add(__u64 (&to)[N], const __u64 (&what)[N]) {
+  for (std::size_t i = 0; i < N; ++i) to[i] += what[i];
+}
+
+void add(traffic_mix& to, const traffic_mix& what) {
+  add(to.endpoint, what.endpoint);
+  add(to.size, what.size);
+  add(to.gap, what.gap);
+}
+
 absl::StatusOr<std::uint16_t> local_port(int fd) {
   sockaddr_storage address{};
   socklen_t size = sizeof(address);
@@ -99,6 +110,7 @@ class KernelProbe final : public Probe {
   absl::Status set_tls(Slot slot, std::span<const tls::Library> libraries) override;
   absl::Status set_responses(Slot slot, Bytes bound) override;
   absl::StatusOr<Reading> read(Slot slot) override;
+  absl::StatusOr<probe_mixes> read_mixes(Slot slot) override;
   absl::StatusOr<std::size_t> poll(const RecordSink& sink, Nanos timeout) override;
 
  private:
@@ -236,6 +248,10 @@ absl::StatusOr<Slot> KernelProbe::take_slot() {
   }
   const auto slot = static_cast<Slot>(free - generation_.begin());
   ASSIGN_OR_RETURN(const probe_measured now, totals(slot));
+  const std::vector<probe_mixes> none(static_cast<std::size_t>(cpus_));
+  if (const int error = bpf_map_update_elem(bpf_map__fd(skeleton_->maps.mixes), &slot, none.data(), BPF_ANY);
+      error != 0)
+    return errno_status(-error, "probe: cannot empty what a slot's requests looked like");
   const std::uint32_t generation = last_generation_ + 1;
   shared_->control[slot] = {.sample_threshold = 0, .generation = generation, .flags = 0};
   baseline_[slot] = std::make_unique<probe_measured>(now);
@@ -394,6 +410,20 @@ absl::StatusOr<Reading> KernelProbe::read(Slot slot) {
   }
   reading.service_time.add_sum(Nanos(static_cast<Nanos::rep>(now.service_time.sum_ns - then.service_time.sum_ns)));
   return reading;
+}
+
+absl::StatusOr<probe_mixes> KernelProbe::read_mixes(Slot slot) {
+  const std::lock_guard lock(slots_);
+  RETURN_IF_ERROR(check_taken(slot));
+  std::vector<probe_mixes> cpus(static_cast<std::size_t>(cpus_));
+  const int result = bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.mixes), &slot, cpus.data());
+  if (result != 0) return errno_status(-result, "probe: cannot read what a slot's requests look like");
+  probe_mixes sum{};
+  for (const probe_mixes& cpu : cpus) {
+    add(sum.all, cpu.all);
+    add(sum.sampled, cpu.sampled);
+  }
+  return sum;
 }
 
 absl::Status KernelProbe::on_record(void* context, std::span<const std::byte> record) {

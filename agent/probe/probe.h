@@ -79,6 +79,10 @@ class Probe {
 
   virtual absl::StatusOr<Reading> read(Slot slot) = 0;
 
+  // Of the requests since the slot was taken that were glanced at; empty unless some of its connections are sampled and
+  // others not, and for TLS.
+  virtual absl::StatusOr<probe_mixes> read_mixes(Slot slot) = 0;
+
   // Hands all records waiting in the ring to `sink`, waiting up to `timeout` if there are none. Returns how many.
   virtual absl::StatusOr<std::size_t> poll(const RecordSink& sink, Nanos timeout) = 0;
 };

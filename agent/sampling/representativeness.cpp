@@ -55,11 +55,6 @@ double likeness_of_distributions(Counts sample, Counts all) {
   return 1 - std::max(0.0, distance - 1.36 * std::sqrt(inverse_size(n, of)));
 }
 
-template <std::size_t N>
-void subtract(__u64 (&from)[N], const __u64 (&what)[N]) {
-  for (std::size_t i = 0; i < N; ++i) from[i] -= std::min(from[i], what[i]);
-}
-
 }  // namespace
 
 void MixRecorder::add(std::uint64_t conn_id, MonoTime arrival, std::string_view bytes, bool chosen) {
@@ -87,14 +82,6 @@ std::optional<Representativeness> compare(const traffic_mix& sample, const traff
                             .sizes = likeness_of_distributions(sample.size, all.size),
                             .gaps = likeness_of_distributions(sample.gap, all.gap)};
   result.score = std::min({result.endpoints, result.sizes, result.gaps});
-  return result;
-}
-
-traffic_mix difference(const traffic_mix& later, const traffic_mix& earlier) {
-  traffic_mix result = later;
-  subtract(result.endpoint, earlier.endpoint);
-  subtract(result.size, earlier.size);
-  subtract(result.gap, earlier.gap);
   return result;
 }
 

@@ -44,7 +44,4 @@ struct Representativeness {
 inline constexpr std::uint64_t kFewest = 100;
 std::optional<Representativeness> compare(const traffic_mix& sample, const traffic_mix& all);
 
-// What was counted between two cumulative readings.
-traffic_mix difference(const traffic_mix& later, const traffic_mix& earlier);
-
 }  // namespace gnomon::sampling

@@ -74,9 +74,12 @@ bool Production::record(const tap_record& header, std::span<const std::byte> pay
 }
 
 std::optional<sampling::Representativeness> Production::representativeness() const {
-  if (!by_request_) return std::nullopt;
-  const Capture::Mixes mixes = capture_->mixes();
-  return sampling::compare(mixes.chosen, mixes.all);
+  if (by_request_) {
+    const Capture::Mixes mixes = capture_->mixes();
+    return sampling::compare(mixes.chosen, mixes.all);
+  }
+  const auto mixes = probe_.read_mixes(slot_);
+  return mixes.ok() ? sampling::compare(mixes->sampled, mixes->all) : std::nullopt;
 }
 
 }  // namespace gnomon::session

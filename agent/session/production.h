@@ -41,8 +41,8 @@ class Production {
 
   probe::Slot slot() const { return slot_; }
   telemetry::TapCounters counters() const { return capture_->counters(); }
-  // How much the requests chosen are like all that were captured; nullopt where connections are drawn, of which the
-  // others are not seen, or while too few were captured to tell.
+  // How much the requests chosen are like all of production's; nullopt while there are too few to tell, or where none
+  // are left out.
   std::optional<sampling::Representativeness> representativeness() const;
 
  private:

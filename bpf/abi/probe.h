@@ -2,6 +2,7 @@
 /* What the kernel side of the probe and the agent say to each other. See docs/architecture.md for the data path. */
 #include "abi.h"
 #include "histogram.h"
+#include "mix.h"
 
 enum {
 	PROBE_SLOTS = 16,          /* instances and shadows watched at once on a node */
@@ -40,7 +41,7 @@ struct probe_socket {
 	__u32 sent_seq;    /* of the first byte that the service had not taken yet when it last sent */
 	__u32 request_at;  /* number of the next byte to send, when request_ns was set */
 	__u32 thinned;     /* the exchange that request_ns begins was chosen by thinning: if it is missed, others are too */
-	__u32 pad;
+	__u32 glanced_at;  /* the same of the last exchange that is in a mix */
 };
 ABI_ASSERT(sizeof(struct probe_socket) == 48);
 
@@ -119,6 +120,13 @@ ABI_ASSERT(sizeof(struct probe_histogram) == 16 + 8 * HISTOGRAM_BUCKETS);
 struct probe_measured {
 	struct probe_counters counters;
 	struct probe_histogram service_time;
+};
+
+/* What a slot's requests look like, on all of its connections and on those that are sampled; per CPU, since the slot was taken.
+ * One exchange in four is looked at, where there are many fewer, and the first read of it alone: a size is what waits then, a
+ * gap in jiffies from what was last sent. */
+struct probe_mixes {
+	struct traffic_mix all, sampled;
 };
 
 /* Flags of a slot. */

@@ -37,6 +37,7 @@ struct tcp_sock {
 	__u32 copied_seq; /* first byte the application has not taken */
 	__u32 rcv_nxt;    /* first number not received; a received FIN has one */
 	__u32 write_seq;  /* of the next byte that the application sends */
+	__u32 lsndtime;   /* jiffies when it last sent, or when the connection was established */
 	__u64 tcp_clock_cache; /* CLOCK_MONOTONIC in ns, when a packet was last received or sent */
 };
 

@@ -75,25 +75,18 @@ static __always_inline __u32 status_of(struct msghdr *msg)
 	return parse_status(line);
 }
 
-/* One exchange in how many is measured, of those on this socket; 0: the one under way is not. It is told by the number of the
- * next byte to send, which stays the same from the request's first byte to the response's, without looking anything up:
- * what is not measured costs what it costs to be asked. */
+/* One exchange in how many is measured, of those on this socket; 0: the one under way is not. What is not measured costs what
+ * it costs to be asked. */
 static __always_inline __u32 measured_one_in(const struct sock *sk, const struct tcp_sock *tcp)
 {
-	struct probe_shared *page;
-	__u32 mixed, thinning;
+	__u32 thinning;
 
 	if (never_passed_over(sk))
 		return 1;
-	page = shared_page();
-	if (!page)
+	thinning = thinning_of(sk);
+	if (!thinning)
 		return 1;
-	thinning = page->thinning[sk->__sk_common.skc_num % PROBE_PORTS];
-	if (!thinning || thinning > PROBE_MOST_THINNING)
-		return 1;
-	mixed = (sk->__sk_common.skc_hash ^ tcp->write_seq) * 0x9e3779b1; /* of 2^32 by the golden ratio: Knuth, TAOCP 6.4 */
-	mixed = (mixed ^ mixed >> 15) * 0x85ebca6b;
-	return mixed >> (32 - thinning) ? 0 : 1U << thinning;
+	return exchange_dice(sk, tcp) >> (32 - thinning) ? 0 : 1U << thinning;
 }
 
 /* Whether the request that waits by the mark is one whose response was passed over, when thinning had changed. */

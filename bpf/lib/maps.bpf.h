@@ -35,6 +35,13 @@ PROBE_MAP struct {
 } measured SEC(".maps");
 
 PROBE_MAP struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, PROBE_SLOTS);
+	__type(key, __u32);
+	__type(value, struct probe_mixes);
+} mixes SEC(".maps");
+
+PROBE_MAP struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 16 << 20); /* the agent sets its own before loading */
 } ring SEC(".maps");

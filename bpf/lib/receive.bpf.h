@@ -2,6 +2,7 @@
 /* The taps that find bytes in the service's own buffer, when its read is over. The socket's lock is free again by then:
  * another thread may have read meanwhile, and the bytes at hand lie before the socket's position by an unknown number. They
  * are taken only where all adds up: the position is that of the last read plus this one's length. */
+#include "lib/glance.bpf.h"
 #include "lib/syscall.bpf.h"
 #include "lib/tap.bpf.h"
 
@@ -36,6 +37,38 @@ static __always_inline struct probe_socket *received_on(struct sock *sk, int ret
 		return NULL;
 	mark = watched(sk);
 	return mark && (mark->flags & (SOCKET_SAMPLED | SOCKET_PACKETS)) == SOCKET_SAMPLED ? mark : NULL;
+}
+
+/* Whether a read of `ret` bytes is one to glance at. */
+static __always_inline bool glance_after(struct sock *sk, int ret, int flags)
+{
+	struct tcp_sock *tcp;
+
+	if (ret <= 0 || flags & (RECEIVE_NOTHING_NEW | MESSAGE_DISCARDED) || !sk->sk_bpf_storage)
+		return false;
+	tcp = bpf_skc_to_tcp_sock(sk);
+	return tcp && glance_due(sk, tcp);
+}
+
+/* At the first piece of it, if that is known. */
+static __always_inline void glance_at_read(struct sock *sk, struct user_cut *read, __u32 len)
+{
+	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
+	unsigned char begin[MIX_BEGINNING] = {};
+	struct probe_socket *mark;
+	__u64 n = read->in_segment.value;
+
+	if (read->unknown || !n || !tcp)
+		return;
+	mark = glance_begins(sk, tcp);
+	if (!mark)
+		return;
+	asm volatile("" : "+r"(n)); /* as in emit_data() */
+	if (n > MIX_BEGINNING)
+		n = MIX_BEGINNING;
+	asm volatile("" : "+r"(n));
+	if (n && !bpf_probe_read_user(begin, n, (const void *)read->cut.from))
+		glance(mark, tcp, begin, n, len + (tcp->rcv_nxt - tcp->copied_seq));
 }
 
 static __always_inline bool read_segment(struct iovec *segment, const struct iovec *from, bool of_user)

@@ -21,6 +21,24 @@ static __always_inline bool never_passed_over(const struct sock *sk)
 	return sk->__sk_common.skc_cookie.counter != 0;
 }
 
+/* A number that is as good as random, but the same from an exchange's first byte to its response's: that of the next byte to send
+ * does not change meanwhile. So that chance can choose exchanges without anything being looked up, or kept. */
+static __always_inline __u32 exchange_dice(const struct sock *sk, const struct tcp_sock *tcp)
+{
+	__u32 mixed = (sk->__sk_common.skc_hash ^ tcp->write_seq) * 0x9e3779b1; /* 2^32 by the golden ratio: Knuth, TAOCP 6.4 */
+
+	return (mixed ^ mixed >> 15) * 0x85ebca6b;
+}
+
+/* See probe_shared.thinning. */
+static __always_inline __u32 thinning_of(const struct sock *sk)
+{
+	struct probe_shared *page = shared_page();
+	__u32 thinning = page ? page->thinning[sk->__sk_common.skc_num % PROBE_PORTS] : 0;
+
+	return thinning <= PROBE_MOST_THINNING ? thinning : 0;
+}
+
 /* The control of the socket's slot; null if that slot was released since the socket was marked. */
 static __always_inline struct probe_control *live_control(const struct probe_socket *mark)
 {

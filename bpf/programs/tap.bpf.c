@@ -2,6 +2,7 @@
  * Of tap_copy, tap_return and tap_call one is attached: docs/kernel-support.md. */
 #define PROBE_MAPS_HERE
 #include "lib/cause.bpf.h"
+#include "lib/glance.bpf.h"
 #include "lib/packets.bpf.h"
 #include "lib/receive.bpf.h"
 #include <bpf/bpf_tracing.h>
@@ -33,6 +34,24 @@ int BPF_PROG(tap_state, struct sock *sk, int old_state, int new_state)
 	return 0;
 }
 
+/* The `len` bytes at `offset` of the packet are read. */
+static __always_inline void glance_at_packet(struct sock *sk, const struct tcp_sock *tcp, struct sk_buff *packet, __s32 offset,
+					     __u64 len)
+{
+	struct probe_socket *mark = offset < 0 ? NULL : glance_begins(sk, tcp);
+	unsigned char begin[MIX_BEGINNING] = {};
+	struct bpf_dynptr bytes;
+
+	if (!mark || bpf_dynptr_from_skb((struct __sk_buff *)packet, 0, &bytes))
+		return;
+	asm volatile("" : "+r"(len)); /* as in emit_data() */
+	if (len > MIX_BEGINNING)
+		len = MIX_BEGINNING;
+	asm volatile("" : "+r"(len));
+	if (len && !bpf_dynptr_read(begin, len, &bytes, offset, 0))
+		glance(mark, tcp, begin, len, tcp->rcv_nxt - tcp->copied_seq);
+}
+
 /* Fires for every copy from a packet to user space, by whichever system call or io_uring, before the socket's position
  * moves. A peek reads ahead of that position: its packets after the first lie beyond it and are seen again when taken. */
 SEC("tp_btf/skb_copy_datagram_iovec")
@@ -41,11 +60,18 @@ int BPF_PROG(tap_copy, struct sk_buff *packet, int len)
 	struct sock *sk = packet->sk;
 	struct probe_control *control;
 	struct probe_socket *mark;
+	struct tcp_sock *tcp;
 	__s32 offset;
 	__u32 seq;
 
-	if (!sk || len <= 0)
+	if (!sk || len <= 0 || !sk->sk_bpf_storage)
 		return 0;
+	/* Not bpf_skc_to_tcp_sock(): it takes only trusted sockets, and what a packet points to is not one (6.18). */
+	tcp = CAST(struct tcp_sock, sk);
+	seq = tcp->copied_seq;
+	offset = seq - CAST(struct tcp_skb_cb, &packet->cb[0])->seq;
+	if (glance_due(sk, tcp))
+		glance_at_packet(sk, tcp, packet, offset, len);
 	if (!never_passed_over(sk) && sk->__sk_common.skc_state != BPF_TCP_SYN_RECV)
 		return 0;
 	mark = watched(sk);
@@ -58,11 +84,8 @@ int BPF_PROG(tap_copy, struct sk_buff *packet, int len)
 		mark->flags |= SOCKET_JOINED;
 		return 0;
 	}
-	/* Not bpf_skc_to_tcp_sock(): it takes only trusted sockets, and what a packet points to is not one (6.18). */
-	seq = CAST(struct tcp_sock, sk)->copied_seq;
 	if (!(mark->flags & SOCKET_OPENED)) /* marked by the agent while it was open */
 		tap_open(mark, control, seq);
-	offset = seq - CAST(struct tcp_skb_cb, &packet->cb[0])->seq;
 	if (offset < 0) {
 		count(mark, PROBE_PEEKED, 1);
 		return 0;
@@ -81,12 +104,16 @@ SEC("fexit/tcp_recvmsg")
 int BPF_PROG(tap_return, struct sock *sk, struct msghdr *msg, __u64 len, int flags, int *address_len, int ret)
 {
 	struct probe_socket *mark = received_on(sk, ret, flags);
+	bool glance = glance_after(sk, ret, flags);
 	struct user_cut read = {};
 
-	if (!mark)
+	if (!mark && !glance)
 		return 0;
 	read.unknown = !buffer_of_iterator(&read, &msg->msg_iter, ret);
-	tap_received(sk, mark, &read, ret, flags);
+	if (glance)
+		glance_at_read(sk, &read, ret);
+	if (mark)
+		tap_received(sk, mark, &read, ret, flags);
 	return 0;
 }
 
@@ -95,12 +122,16 @@ SEC("tp_btf/sock_recv_length")
 int BPF_PROG(tap_call, struct sock *sk, int ret, int flags)
 {
 	struct probe_socket *mark = received_on(sk, ret, flags);
+	bool glance = glance_after(sk, ret, flags);
 	struct user_cut read = {};
 
-	if (!mark)
+	if (!mark && !glance)
 		return 0;
 	read.unknown = !buffer_of_call(&read, sk, ret);
-	tap_received(sk, mark, &read, ret, flags);
+	if (glance)
+		glance_at_read(sk, &read, ret);
+	if (mark)
+		tap_received(sk, mark, &read, ret, flags);
 	return 0;
 }
 

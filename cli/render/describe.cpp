@@ -35,8 +35,8 @@ std::string facts(const v1::Session& session) {
   table.add({"sampled", fmt::format("{} of the requests, each replayed {:.3g} times",
                                     format_fraction(Fraction{status.sampled_fraction()}), status.multiplicity())});
   if (status.has_representativeness())
-    table.add({"sample", fmt::format("{:.2f} like all captured traffic, least by its {}", status.representativeness(),
-                                     status.least_represented())});
+    table.add({"sample", fmt::format("{:.2f} like all of production's requests, least by its {}",
+                                     status.representativeness(), status.least_represented())});
   if (!status.warm_up().empty()) table.add({"warm-up", status.warm_up()});
   if (const std::string cost = production_cost(status); !cost.empty()) table.add({"cost", cost});
   if (const std::string more = production_throttling(status); !more.empty()) table.add({"", more});

@@ -110,16 +110,6 @@ TEST(Representativeness, SaysNothingOfTooFewRequests) {
   EXPECT_FALSE(compare(traffic_mix{}, traffic_mix{}));
 }
 
-TEST(Representativeness, DifferenceIsWhatCameInBetween) {
-  MixRecorder recorder;
-  recorder.add(1, MonoTime(1s), "GET /a HTTP/1.1\r\n", true);
-  const traffic_mix before = recorder.mix();
-  recorder.add(1, MonoTime(2s), "GET /a HTTP/1.1\r\n", true);
-  const traffic_mix between = difference(recorder.mix(), before);
-  EXPECT_EQ(between.size[mix_class(17, MIX_SIZES)], 1u);
-  EXPECT_EQ(between.gap[mix_class(1'000'000'000, MIX_GAPS)], 1u);
-}
-
 __u32 class_of(const std::string& text) {
   unsigned char begin[MIX_BEGINNING] = {};
   text.copy(reinterpret_cast<char*>(begin), MIX_BEGINNING);
