@@ -69,9 +69,12 @@ absl::Status Session::Impl::start_shadow() {
 
 absl::Status Session::Impl::attach() {
   ASSIGN_OR_RETURN(const std::vector<UniqueFd> shadow_listeners,
-                   shadow->wait_ready(plan.service.readiness.timeout, plan.service.readiness.http_path));
+                   shadow->wait_ready({.timeout = plan.service.readiness.timeout,
+                                       .http_path = plan.service.readiness.http_path,
+                                       .protocol = plan.service.protocol,
+                                       .stop = stop_event.get()}));
   replay::Target target{.address = shadow->address(), .port = shadow->port()};
-  ASSIGN_OR_RETURN(tls, find_tls(kProc, instance.pid, shadow->replay_netns(), target));
+  ASSIGN_OR_RETURN(tls, find_tls(kProc, instance.pid, shadow->replay_netns(), target, stop_event.get()));
   target.tls = tls.spoken;
   ASSIGN_OR_RETURN(shadow_slot, services.probe.take_slot());
   RETURN_IF_ERROR(services.probe.measure_whole(*shadow_slot));

@@ -110,7 +110,7 @@ class ProcessShadow final : public Shadow {
 
   pid_t pid() const override { return pid_; }
   int pidfd() const override { return pidfd_.get(); }
-  bool alive() const override { return !wait_for_end(0); }
+  bool alive() const override { return wait(-1, 0) == Ended::kNothing; }
   std::vector<std::string> log_tail() const override { return output_->lines(); }
   int replay_netns() const override { return network_.replay_netns(); }
   std::string address() const override { return network_.address; }
@@ -134,25 +134,31 @@ class ProcessShadow final : public Shadow {
     return set;
   }
 
-  absl::StatusOr<std::vector<UniqueFd>> wait_ready(Nanos timeout, const std::string& http_path) override {
-    constexpr int kPauseMs = 2;
-    const auto deadline = std::chrono::steady_clock::now() + timeout;
+  absl::StatusOr<std::vector<UniqueFd>> wait_ready(const ReadyWhen& when) override {
+    constexpr int kPauseMs = 2, kPauseOfAskingMs = 50;  // being asked costs the service something
+    const auto deadline = std::chrono::steady_clock::now() + when.timeout;
     while (true) {
       std::vector<UniqueFd> listeners;
       if (somebody_listens()) listeners = borrow_listeners();
       absl::Status reached = absl::DeadlineExceededError(fmt::format("does not listen on port {}", port()));
       if (!listeners.empty()) {
-        reached = run_inside(replay_netns(), CLONE_NEWNET, [&] { return try_out(http_path, deadline); });
+        reached = run_inside(replay_netns(), CLONE_NEWNET, [&] { return try_out(when, deadline); });
         if (reached.ok()) {
           RETURN_IF_ERROR(hold_to_its_cpu());
           return listeners;
         }
-        if (http_path.empty() && !absl::IsDeadlineExceeded(reached)) return with_output(reached);
       }
-      if (wait_for_end(kPauseMs)) return with_output(absl::FailedPreconditionError(end_of_process()));
+      switch (wait(when.stop, listeners.empty() ? kPauseMs : kPauseOfAskingMs)) {
+        case Ended::kStopped:
+          return absl::CancelledError("it is not waited for any longer");
+        case Ended::kDied:
+          return with_output(absl::FailedPreconditionError(end_of_process()));
+        case Ended::kNothing:
+          break;
+      }
       if (std::chrono::steady_clock::now() >= deadline) {
         return with_output(absl::DeadlineExceededError(fmt::format(
-            "after {} the shadow is not ready: {}", format_duration(timeout), std::string(reached.message()))));
+            "after {} the shadow is not ready: {}", format_duration(when.timeout), std::string(reached.message()))));
       }
     }
   }
@@ -220,12 +226,17 @@ class ProcessShadow final : public Shadow {
     return absl::IsNotFound(recorded) ? absl::OkStatus() : recorded;
   }
 
-  // Does it accept a connection, and answer?
-  absl::Status try_out(const std::string& http_path, std::chrono::steady_clock::time_point deadline) const {
-    constexpr Nanos kAtOnce = std::chrono::seconds(1);  // a service that hangs while it starts is asked again
-    const Nanos left = std::clamp<Nanos>(deadline - std::chrono::steady_clock::now(), Nanos(1'000'000), kAtOnce);
-    if (http_path.empty()) return accepts_connection(address(), port(), fmt::format("{}/{}/net", kProc, pid_), left);
-    return answers_http(address(), port(), http_path, left);
+  // Does it take a connection, and answer?
+  absl::Status try_out(const ReadyWhen& when, std::chrono::steady_clock::time_point deadline) const {
+    using namespace std::chrono_literals;
+    // One that hangs while it starts is asked again; the last time it has a moment left.
+    const auto now = std::chrono::steady_clock::now();
+    const Patience patience{std::clamp(deadline, now + 200ms, now + 1000ms), when.stop};
+    if (!when.http_path.empty()) return answers_http(address(), port(), when.http_path, patience);
+    const std::string_view protocol =
+        when.protocol.empty() ? protocol_of_program(spec_.instance.command) : std::string_view(when.protocol);
+    if (has_greeting(protocol)) return answers_greeting(address(), port(), protocol, patience);
+    return accepts_connection(address(), port(), fmt::format("{}/{}/net", kProc, pid_), patience);
   }
 
   // Duplicates of what listens on the port; none also if a process that held one has just ended (a service that
@@ -240,9 +251,12 @@ class ProcessShadow final : public Shadow {
     return copies;
   }
 
-  bool wait_for_end(int timeout_ms) const {
-    pollfd wait{pidfd_.get(), POLLIN, 0};
-    return ::poll(&wait, 1, timeout_ms) == 1;
+  enum class Ended { kNothing, kDied, kStopped };
+  // Waits for its death, or until `stop` is readable.
+  Ended wait(int stop, int timeout_ms) const {
+    pollfd waits[] = {{pidfd_.get(), POLLIN, 0}, {stop, POLLIN, 0}};
+    if (::poll(waits, 2, timeout_ms) <= 0) return Ended::kNothing;
+    return waits[1].revents != 0 ? Ended::kStopped : Ended::kDied;
   }
 
   std::string end_of_process() const {

@@ -30,6 +30,15 @@ struct Spec {
   std::vector<document::EgressRule> egress = {};  // what it may reach beyond its own network
 };
 
+// When a shadow is up, and how long it is waited for.
+struct ReadyWhen {
+  Nanos timeout;
+  std::string http_path = {};  // unless empty, GET for it is answered with 2xx or 3xx
+  // Or else an answer to this protocol's greeting tells, if it has one (readiness.h); empty: its program's.
+  std::string protocol = {};
+  int stop = -1;  // a descriptor: readable when it is not waited for any longer; negative: none
+};
+
 // One running shadow. Destroying it stops the container and removes every trace.
 class Shadow {
  public:
@@ -48,9 +57,9 @@ class Shadow {
   // Changes its hard limits while it runs, all or nothing; what it may write stays. kResourceExhausted: not free in the
   // budget; kFailedPrecondition: it uses more memory than that.
   virtual absl::Status set_limits(MilliCpu cpu, Bytes memory) = 0;
-  // Waits until its port accepts a connection and, unless `http_path` is empty, answers GET for it with 2xx or 3xx;
-  // returns duplicates of its listening sockets. Fails, with its last lines, if it dies or `timeout` passes.
-  virtual absl::StatusOr<std::vector<UniqueFd>> wait_ready(Nanos timeout, const std::string& http_path = "") = 0;
+  // Waits until its service takes a connection on its port, and what else is asked; returns duplicates of its listening
+  // sockets. Fails, with its last lines, if it dies or the time is over; kCancelled when it is stopped.
+  virtual absl::StatusOr<std::vector<UniqueFd>> wait_ready(const ReadyWhen& when) = 0;
 };
 
 // One per agent. Mounts live in a private mount namespace and die with the process; containers hold a lease (a pipe

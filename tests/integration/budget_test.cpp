@@ -124,7 +124,7 @@ TEST_F(ShadowBudget, LetsAShadowStartWithWhatIsFreeAndThenHoldsItToItsLimit) {
   auto shadow = another("s1", 250, 128);
   ASSERT_TRUE(shadow.ok()) << shadow.status();
   EXPECT_EQ(quota(), 100'000u) << "of the budget of one CPU";
-  ASSERT_TRUE((*shadow)->wait_ready(kReadyTimeout).ok());
+  ASSERT_TRUE((*shadow)->wait_ready({kReadyTimeout}).ok());
   EXPECT_EQ(quota(), 25'000u);
 }
 

@@ -45,7 +45,7 @@ class ShadowEgress : public ::testing::Test {
         {.id = "s1", .instance = instance_, .cpu = MilliCpu{250}, .memory = Bytes{128u << 20}, .egress = rules});
     ASSERT_TRUE(shadow.ok()) << shadow.status();
     shadow_ = std::move(*shadow);
-    const auto ready = shadow_->wait_ready(kReadyTimeout);
+    const auto ready = shadow_->wait_ready({kReadyTimeout});
     ASSERT_TRUE(ready.ok()) << ready.status();
   }
 

@@ -1,6 +1,7 @@
 // A shadow is up when its service says so; one that never does ends with its last words.
 
 #include <signal.h>
+#include <sys/eventfd.h>
 
 #include "fmt/format.h"
 #include "gmock/gmock.h"
@@ -65,7 +66,7 @@ class Readiness : public ::testing::Test {
   }
 
   std::string refusal(Nanos timeout, const std::string& path) {
-    const auto ready = shadow_->wait_ready(timeout, path);
+    const auto ready = shadow_->wait_ready({timeout, path});
     return ready.ok() ? "ready" : std::string(ready.status().message());
   }
 
@@ -77,7 +78,7 @@ class Readiness : public ::testing::Test {
 };
 
 TEST_F(Readiness, IsWhatTheServiceSaysOfItself) {
-  const auto ready = shadow_->wait_ready(kReadyTimeout, "/healthz");
+  const auto ready = shadow_->wait_ready({kReadyTimeout, "/healthz"});
   ASSERT_TRUE(ready.ok()) << ready.status();
   const auto asked = http_get(shadow_->replay_netns(), shadow_->address(), port_, "/asked");
   ASSERT_TRUE(asked.ok()) << asked.status();
@@ -94,8 +95,14 @@ TEST_F(Readiness, ThatNeverComesIsToldWithTheAnswerAndTheLastLines) {
   EXPECT_THAT(text, HasSubstr("its last lines: warming"));
 }
 
+TEST_F(Readiness, IsNotWaitedForOnceItsSessionEnds) {
+  const UniqueFd stop(::eventfd(1, EFD_CLOEXEC));
+  const auto ready = shadow_->wait_ready({.timeout = kReadyTimeout, .http_path = "/never", .stop = stop.get()});
+  EXPECT_TRUE(absl::IsCancelled(ready.status())) << ready.status();
+}
+
 TEST_F(Readiness, OfAShadowThatDiesIsToldWithItsStatusAndLastLines) {
-  ASSERT_TRUE(shadow_->wait_ready(kReadyTimeout).ok());
+  ASSERT_TRUE(shadow_->wait_ready({kReadyTimeout}).ok());
   (void)http_get(shadow_->replay_netns(), shadow_->address(), port_, "/die");
   const std::string text = refusal(kReadyTimeout, "/healthz");
   EXPECT_THAT(text, HasSubstr("the shadow ended with status 3 before it was ready"));
@@ -113,9 +120,9 @@ TEST(ReadinessOfAnOpenPort, IsThatTheServiceTakesAConnection) {
   ASSERT_TRUE(runtime.ok()) << runtime.status();
   auto shadow = (*runtime)->start({"s1", *instance, MilliCpu{500}, Bytes{128u << 20}});
   ASSERT_TRUE(shadow.ok()) << shadow.status();
-  const auto early = (*shadow)->wait_ready(1s);
+  const auto early = (*shadow)->wait_ready({1s});
   ASSERT_FALSE(early.ok()) << "an open port that nobody serves was taken for a service";
-  const auto ready = (*shadow)->wait_ready(kReadyTimeout);
+  const auto ready = (*shadow)->wait_ready({kReadyTimeout});
   ASSERT_TRUE(ready.ok()) << ready.status();
 }
 

@@ -38,7 +38,7 @@ class ShadowCleanup : public ::testing::Test {
       auto runtime = Runtime::create(state_.path(), kTestBudget);
       if (instance.ok() && runtime.ok()) {
         auto shadow = (*runtime)->start({"s1", *instance, MilliCpu{250}, Bytes{128u << 20}});
-        if (shadow.ok() && (*shadow)->wait_ready(kReadyTimeout).ok()) shadow_pid = (*shadow)->pid();
+        if (shadow.ok() && (*shadow)->wait_ready({kReadyTimeout}).ok()) shadow_pid = (*shadow)->pid();
         if (::write(out.get(), &shadow_pid, sizeof shadow_pid) != sizeof shadow_pid) ::_exit(1);
         while (true) ::pause();
       }

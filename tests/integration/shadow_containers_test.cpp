@@ -57,7 +57,7 @@ class ShadowOfContainer : public ::testing::Test {
     ASSERT_TRUE(runtime.ok()) << runtime.status();
     auto shadow = (*runtime)->start({"s1", *instance, MilliCpu{500}, Bytes{64u << 20}});
     ASSERT_TRUE(shadow.ok()) << shadow.status();
-    const auto ready = (*shadow)->wait_ready(kReadyTimeout);
+    const auto ready = (*shadow)->wait_ready({kReadyTimeout});
     ASSERT_TRUE(ready.ok()) << ready.status();
     const auto answer = http_get((*shadow)->replay_netns(), (*shadow)->address(), port_, "/index.html");
     EXPECT_EQ(answer.value_or(std::string(answer.status().message())), "from a container");

@@ -182,7 +182,7 @@ void EvalShadow::start_shadow(Bytes memory) {
   auto shadow = runtime_->start({"s1", instance_, MilliCpu{250}, memory});
   ASSERT_TRUE(shadow.ok()) << shadow.status();
   shadow_ = std::move(*shadow);
-  const auto ready = shadow_->wait_ready(kReadyTimeout);
+  const auto ready = shadow_->wait_ready({kReadyTimeout});
   ASSERT_TRUE(ready.ok()) << ready.status();
 }
 

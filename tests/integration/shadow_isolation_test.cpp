@@ -250,7 +250,7 @@ TEST_F(ShadowIsolation, AServiceThatCannotLiveThereSaysWhyInItsLastLines) {
   start_service({"/usr/bin/python3", script, "0.0.0.0", std::to_string(port_), script_}, "/");
   auto shadow = runtime_->start({"s1", instance_, MilliCpu{250}, Bytes{128u << 20}});
   ASSERT_TRUE(shadow.ok()) << shadow.status();
-  const auto ready = (*shadow)->wait_ready(kReadyTimeout);
+  const auto ready = (*shadow)->wait_ready({kReadyTimeout});
   EXPECT_EQ(ready.status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(ready.status().message()), HasSubstr("ended with status 1"));
   EXPECT_THAT(std::string(ready.status().message()), HasSubstr("no life in here"));

@@ -38,7 +38,7 @@ class ShadowOfServer : public ::testing::Test {
     auto shadow = runtime_->start({"s1", *instance, MilliCpu{500}, memory});
     ASSERT_TRUE(shadow.ok()) << shadow.status();
     shadow_ = std::move(*shadow);
-    const auto ready = shadow_->wait_ready(std::chrono::seconds(60));
+    const auto ready = shadow_->wait_ready({std::chrono::seconds(60)});
     ASSERT_TRUE(ready.ok()) << ready.status();
   }
   std::string body(const std::string& target) {
@@ -128,7 +128,7 @@ TEST_F(ShadowOfServer, ThreadsWithListenersOfTheirOwn) {
   const Service server({GNOMON_THREADED_SERVER, std::to_string(port)}, "/");
   ASSERT_NO_FATAL_FAILURE(start_shadow(port));
   EXPECT_THAT(body("/"), HasSubstr("thread"));
-  const auto listeners = shadow_->wait_ready(std::chrono::seconds(10));
+  const auto listeners = shadow_->wait_ready({std::chrono::seconds(10)});
   ASSERT_TRUE(listeners.ok()) << listeners.status();
   EXPECT_EQ(listeners->size(), 2u);
 }

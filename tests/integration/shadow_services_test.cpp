@@ -35,7 +35,7 @@ class ShadowOfService : public ::testing::Test {
     ASSERT_TRUE(runtime.ok()) << runtime.status();
     auto shadow = (*runtime)->start({"s1", *instance, MilliCpu{500}, Bytes{256u << 20}});
     ASSERT_TRUE(shadow.ok()) << shadow.status();
-    const auto listeners = (*shadow)->wait_ready(kReadyTimeout);
+    const auto listeners = (*shadow)->wait_ready({kReadyTimeout});
     ASSERT_TRUE(listeners.ok()) << listeners.status();
     EXPECT_EQ(listeners->size(), instance->listeners.size());
     EXPECT_TRUE((*shadow)->alive());
@@ -173,7 +173,7 @@ TEST_F(ShadowOfService, StartedByEitherOciRuntime) {
     ASSERT_TRUE(runtime.ok()) << runtime.status();
     auto shadow = (*runtime)->start({"s1", *instance, MilliCpu{500}, Bytes{128u << 20}});
     ASSERT_TRUE(shadow.ok()) << shadow.status();
-    const auto ready = (*shadow)->wait_ready(std::chrono::seconds(90));  // also in an emulated machine
+    const auto ready = (*shadow)->wait_ready({std::chrono::seconds(90)});  // also in an emulated machine
     ASSERT_TRUE(ready.ok()) << ready.status();
     check_walls(**shadow, *instance);
   }

@@ -207,7 +207,7 @@ TEST_F(ShadowVariants, ABundleIsStartedInPlaceOfACopy) {
       {.id = "s1", .instance = instance_, .cpu = MilliCpu{250}, .memory = Bytes{128u << 20}, .bundle = bundle.path()});
   ASSERT_TRUE(shadow.ok()) << shadow.status();
   shadow_ = std::move(*shadow);
-  const auto ready = shadow_->wait_ready(kReadyTimeout);
+  const auto ready = shadow_->wait_ready({kReadyTimeout});
   ASSERT_TRUE(ready.ok()) << ready.status();
   EXPECT_EQ(inside("release, os.getcwd(), os.environ['MODE'], socket.gethostname(), os.getuid(), os.getgroups()"),
             "('the next one', '/service', 'next', 'next', 65534, [7])");

@@ -137,6 +137,13 @@ def measure(name, runs):
             "beyond_own_ms": round(statistics.median(ups) - statistics.median(alone), 1)}
 
 
+def of_all(result, what):
+    """The services' medians: the slowest service's, and what is typical."""
+    medians = {name: of_one[what]["median"] for name, of_one in result.items()}
+    slowest = max(medians, key=medians.get)
+    return {"median": round(statistics.median(medians.values()), 1), "slowest": medians[slowest], "slowest_service": slowest}
+
+
 def main():
     parser = argparse.ArgumentParser(prog="bench-shadow")
     parser.add_argument("--runs", type=int, default=20)
@@ -146,7 +153,10 @@ def main():
     os.makedirs(STATE, exist_ok=True)
     result = {name: measure(name, arguments.runs) for name in arguments.services or SERVICES
               if shutil.which(PROGRAMS[name], path=path)}
-    print(json.dumps({"services": result, "load_average": os.getloadavg(), "processors": os.cpu_count()}))
+    if not result:
+        sys.exit("bench-shadow: none of these services is installed: " + ", ".join(PROGRAMS.values()))
+    print(json.dumps({"start_ms": of_all(result, "start_ms"), "stop_ms": of_all(result, "stop_ms"), "services": result,
+                      "load_average": os.getloadavg(), "processors": os.cpu_count()}))
 
 
 if __name__ == "__main__":
