@@ -131,6 +131,56 @@ TEST_F(EgressGuard, ASocketPassedIntoTheShadowReachesNothing) {
   EXPECT_EQ(count("10.0.0.2:53", "udp"), 1u);
 }
 
+// A connection of several paths begins as one of TCP; a socket of its kind is another for the kernel.
+TEST_F(EgressGuard, MultipathTcpIsRefusedAsTcpIs) {
+  if (!open_socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP).valid()) GTEST_SKIP() << "the kernel has no MPTCP";
+  ASSERT_NO_FATAL_FAILURE(start_guard());
+  const auto connect = [](int family, const char* address, int flags) {
+    const UniqueFd socket = open_socket(family, SOCK_STREAM | flags, IPPROTO_MPTCP);
+    if (!socket.valid()) return errno;
+    const Name to = name_of(address, 5432);
+    return ::connect(socket.get(), to.get(), to.length) == 0 ? 0 : errno;
+  };
+  EXPECT_THAT(inside([&] { return connect(AF_INET, "10.0.3.7", 0); }), kRefused);
+  EXPECT_THAT(inside([&] { return connect(AF_INET6, "fd00::7", 0); }), kRefused);
+  EXPECT_EQ(count("10.0.3.7:5432", "tcp"), 1u);
+  EXPECT_EQ(count("[fd00::7]:5432", "tcp"), 1u);
+  // One that was handed in: its first packet ends at the link.
+  EXPECT_EQ(inside([&] { return connect(AF_INET, "10.0.3.8", SOCK_NONBLOCK); }, false), EINPROGRESS);
+  EXPECT_GE(count("10.0.3.8:5432", "tcp"), 1u);
+}
+
+// Only the first fragment says which port it is for; without it the others are worth nothing.
+TEST_F(EgressGuard, DatagramsInFragmentsArriveNowhere) {
+  constexpr int kLength = 4000;  // three packets
+  ASSERT_EQ(run_in(agent_, "ip addr add 10.0.0.2/32 dev lo && ip -6 addr add fd00::2/128 dev lo nodad"), 0);
+  UniqueFd receiver;
+  std::thread([&] {
+    ASSERT_EQ(::setns(agent_.get(), CLONE_NEWNET), 0);
+    receiver = open_socket(AF_INET6, SOCK_DGRAM);  // of both families
+    const Name any = name_of("::", 53);
+    ASSERT_EQ(::bind(receiver.get(), any.get(), any.length), 0);
+  }).join();
+  const auto send = [](int family, const char* address) {
+    const UniqueFd socket = open_socket(family, SOCK_DGRAM);
+    const std::string bytes(kLength, 'x');
+    const Name to = name_of(address, 53);
+    return ::sendto(socket.get(), bytes.data(), bytes.size(), 0, to.get(), to.length) == kLength ? 0 : errno;
+  };
+  char buffer[2 * kLength];
+  for (const auto& [family, address] : {std::pair{AF_INET, "10.0.0.2"}, {AF_INET6, "fd00::2"}}) {
+    ASSERT_EQ(inside([&] { return send(family, address); }, false), 0);
+    ASSERT_EQ(::recv(receiver.get(), buffer, sizeof buffer, 0), kLength) << "without the guard it arrives: " << address;
+  }
+  ASSERT_NO_FATAL_FAILURE(start_guard());
+  for (const auto& [family, address] : {std::pair{AF_INET, "10.0.0.2"}, {AF_INET6, "fd00::2"}}) {
+    EXPECT_THAT(inside([&] { return send(family, address); }), kRefused) << address;
+    EXPECT_EQ(inside([&] { return send(family, address); }, false), 0) << address;
+  }
+  EXPECT_EQ(count("10.0.0.2:53", "udp"), 2u) << "one was refused, one ended at the link";
+  EXPECT_LT(::recv(receiver.get(), buffer, sizeof buffer, MSG_DONTWAIT), 0) << "a datagram has come through";
+}
+
 TEST_F(EgressGuard, ItsOwnAddressesAreNotCountedAndAnswersPass) {
   ASSERT_NO_FATAL_FAILURE(start_guard());
   for (const char* address : {"127.0.0.1", "127.8.8.8", "169.254.77.2", "0.0.0.0"})
