@@ -5,9 +5,7 @@
 
 #include "coordinator/forecast/calibration.h"
 #include "coordinator/forecast/combination.h"
-#include "coordinator/forecast/holt_winters.h"
-#include "coordinator/forecast/lag_model.h"
-#include "coordinator/forecast/series.h"
+#include "coordinator/forecast/members.h"
 
 namespace gnomon::forecast {
 
@@ -26,49 +24,38 @@ class Ensemble {
   std::vector<Step> forecast(int horizons) const;
   // Errors of one-step forecasts that the interval rests on.
   double experience() const;
-  double last() const { return views_.front().series.at(size() - 1); }
-  double remembered(long step) const { return views_.front().series.at(step); }
-  bool remembers(long step) const { return views_.front().series.has(step); }
-  long size() const { return views_.front().series.size(); }
+  double last() const { return series().at(size() - 1); }
+  double remembered(long step) const { return series().at(step); }
+  bool remembers(long step) const { return series().has(step); }
+  long size() const { return series().size(); }
   std::size_t bytes() const;
 
  private:
-  // A transform's series and the members that see it.
-  struct View {
-    Series series;
-    std::vector<HoltWinters> smoothers;
-    std::vector<LagModel> lag_models;  // one for each of the shorter learnt horizons
-  };
   // A horizon whose forecasts are kept until their time comes.
   struct Horizon {
     int steps, stride;
     Combination combination;
     Calibration calibration;
-    std::vector<float> made;  // ring of members' forecasts, then the combined one and its spread
+    std::vector<float> made;  // ring of members' forecasts, what the combination keeps of them, and the spread
   };
 
-  // The horizons among the first `count` that a horizon lies between: `share` of the way from near to far.
-  struct Between {
-    std::size_t near, far;
-    double share;
-  };
-  Between neighbours(int horizon, std::size_t count) const;
-  void make_members(const View& view, long origin, int horizon, std::vector<float>& out) const;
+  const Series& series() const { return views_.front().series(); }
   std::vector<float> members(int horizon) const;
+  Step step(const Horizon& horizon, int steps, const std::vector<float>& made) const;
   double resolution() const { return 1e-6 * (highest_ - lowest_) + 1e-12; }
   double phase(long step) const;
+  int kept() const { return members_ + Combination::kKept + 1; }
   float* slot(Horizon& horizon, long origin) const;
   void mature(Horizon& horizon, double value);
   void issue(Horizon& horizon);
   bool is_typical(double value);
-  void heal();
 
   Seasons seasons_;
   std::vector<int> learnt_;  // horizons in steps, ascending
   int members_ = 0;
   double lowest_ = 0, highest_ = 0, usual_error_ = 0;
   long odd_since_ = -1, errors_ = 0;
-  std::vector<View> views_;
+  std::vector<Members> views_;  // plain, and on a logarithmic scale
   std::vector<Horizon> horizons_;
 };
 

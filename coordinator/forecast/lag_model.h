@@ -1,6 +1,6 @@
 #pragma once
-// Direct regression on lags: for each horizon its own linear model of what is known at the origin, learnt by ridge
-// regression that forgets. Its prior is the seasonal profile with a deviation that halves every quarter season. Pure.
+// Direct regression on what is known at the origin: for each horizon its own linear model of how the series changes,
+// learnt by ridge regression that forgets. Its prior is the change of the smooth seasonal profile. Pure.
 
 #include <array>
 #include <cstddef>
@@ -11,16 +11,15 @@
 
 namespace gnomon::forecast {
 
-inline constexpr int kFeatures = 32;
+inline constexpr int kFeatures = 20;
 
-// What is known at `origin` about `origin + horizon`, as deviations from the origin's level.
+// What is known at `origin` about the change until `origin + horizon`; all are differences, so none has a level.
 struct Features {
   std::array<double, kFeatures> values{};
-  double level = 0;
-  double prior = 0;          // forecast without learning, less the level
-  double recent_days = 0;    // mean of the target's phase over the last seasons, less the level
-  double recent_origin = 0;  // the same of the origin's phase
+  double value = 0;  // at the origin
+  double prior = 0;  // the change without learning
 };
+// `origin` is one of the series' last 64 steps.
 Features features(const Series& series, long origin, int horizon);
 
 class LagModel {
@@ -30,7 +29,8 @@ class LagModel {
   // What came, `actual` in the series' transform, of a forecast with `features`.
   void learn(const Features& features, double actual);
   void solve();
-  double correction(const Features& features) const;
+  // The transformed value.
+  double forecast(const Features& features) const;
   std::size_t bytes() const { return equations_.bytes() + coefficients_.size() * sizeof(float); }
 
  private:

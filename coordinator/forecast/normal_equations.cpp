@@ -13,15 +13,15 @@ NormalEquations::NormalEquations(int dimension)
 
 void NormalEquations::add(const double* row, double target, double weight, double keep) {
   const auto kept = static_cast<float>(keep);
-  const std::vector<float> values(row, row + dimension_);
+  const Eigen::VectorXf values = Eigen::Map<const Eigen::VectorXd>(row, dimension_).cast<float>();
   float* moment = moments_.data();
   for (int i = 0; i < dimension_; ++i) {
-    const auto scaled = static_cast<float>(weight * row[i]);
-    for (int j = 0; j <= i; ++j) moment[j] = moment[j] * kept + scaled * values[static_cast<std::size_t>(j)];
+    Eigen::Map<Eigen::VectorXf> products(moment, i + 1);
+    products = kept * products + static_cast<float>(weight) * values(i) * values.head(i + 1);
     moment += i + 1;
-    const auto column = static_cast<std::size_t>(i);
-    cross_[column] = cross_[column] * kept + scaled * static_cast<float>(target);
   }
+  Eigen::Map<Eigen::VectorXf> cross(cross_.data(), dimension_);
+  cross = kept * cross + static_cast<float>(weight * target) * values;
   rows_ = rows_ * keep + 1;
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-// A series on a regular grid, seen through a transform: the recent past, its level and its seasonal profiles. Pure.
+// A series on a regular grid, seen through a transform: the recent past, its level and its season's profile. Pure.
 
 #include <cstddef>
 #include <vector>
@@ -43,19 +43,33 @@ class Series {
   double level(long step) const { return base_ + levels_[slot(step)]; }
   // Mean of the remembered steps in [first, last]; the level at `last` if none is.
   double mean(long first, long last) const;
-  // Usual deviation from the level in the short or long season's phase of `step`, which may lie ahead; 0 if unknown.
-  double profile(long step) const;
-  double long_profile(long step) const;
+  // Deviation from the level in the season's phase of `step`, which may lie ahead; 0 if unknown. Usual: its mean over
+  // up to 14 seasons. Recent: that of the last few. Smooth: the usual one's mean over the phases beside it.
+  double usual_profile(long step) const { return usual_[phase(step)]; }
+  double recent_profile(long step) const { return recent_[phase(step)]; }
+  double smooth_profile(long step) const;
+  // The value less the smooth profile.
+  double adjusted(long step) const { return at(step) - smooth_profile(step); }
+  // Exponential mean of the adjusted values up to `step`, one of the last 64, the newest with weight 2^-(k + 1).
+  static constexpr int kMeans = 7;
+  double adjusted_mean(long step, int k) const { return base_ + means_[mean_slot(step) + static_cast<std::size_t>(k)]; }
   std::size_t bytes() const;
 
  private:
+  static constexpr int kMeansKept = 64;
+
   std::size_t slot(long step) const { return static_cast<std::size_t>(step & (capacity_ - 1)); }
+  std::size_t phase(long step) const { return static_cast<std::size_t>(step % seasons_.short_one); }
+  std::size_t mean_slot(long step) const { return static_cast<std::size_t>(step % kMeansKept * kMeans); }
+  void learn_level(long step);
+  void learn_profiles(long step);
+  void learn_means(long step);
 
   Seasons seasons_;
   Transform transform_;
   long capacity_, size_ = 0;
   double base_ = 0;  // the first value: what is kept is the difference, so that single precision is enough
-  Floats values_, levels_, profile_, long_profile_;
+  Floats values_, levels_, usual_, recent_, means_;
 };
 
 }  // namespace gnomon::forecast

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <functional>
+#include <iterator>
 #include <limits>
 #include <numbers>
 #include <random>
@@ -58,26 +59,104 @@ TEST(Forecast, ContinuesASeason) {
   EXPECT_EQ(forecast.confidence, 1);
 }
 
-TEST(Forecast, ScalesWithTheSeries) {
-  const auto plain = fed(400, noisy).forecast(48).steps;
-  const auto scaled = fed(400, [](int t) { return 1000 * noisy(t); }).forecast(48).steps;
+// A series of 400 hours that is `factor` times and `shift` more than another has such a forecast.
+void expect_moved(double factor, double shift, const std::function<double(int)>& value, double tolerance) {
+  const auto plain = fed(400, value).forecast(48).steps;
+  const auto moved = fed(400, [&](int t) { return factor * value(t) + shift; }).forecast(48).steps;
   for (std::size_t i = 0; i < plain.size(); ++i) {
-    EXPECT_NEAR(scaled[i].yhat / 1000, plain[i].yhat, 0.2);
-    EXPECT_NEAR(scaled[i].hi / 1000, plain[i].hi, 1);
+    EXPECT_NEAR((moved[i].yhat - shift) / factor, plain[i].yhat, tolerance) << i;
+    EXPECT_NEAR((moved[i].lo - shift) / factor, plain[i].lo, 3 * tolerance) << i;
+    EXPECT_NEAR((moved[i].hi - shift) / factor, plain[i].hi, 3 * tolerance) << i;
   }
+}
+
+TEST(Forecast, ScalesWithTheSeries) {
+  for (const double factor : {1e-4, 0.37, 1e3, 1e7}) expect_moved(factor, 0, noisy, 0.2);
+}
+
+// Below zero no logarithm is taken, so that nothing has a natural zero.
+TEST(Forecast, MovesWithASeriesOfBothSigns) {
+  const auto around_zero = [](int t) { return noisy(t) - 100; };
+  for (const double shift : {-5000.0, -200.0}) expect_moved(1, shift, around_zero, 0.3);
+  expect_moved(40, -900, around_zero, 0.3);
+}
+
+TEST(Forecast, SaysTheSameEachTime) {
+  const auto once = fed(600, noisy).forecast(48).steps, again = fed(600, noisy).forecast(48).steps;
+  for (std::size_t i = 0; i < once.size(); ++i) {
+    EXPECT_EQ(once[i].yhat, again[i].yhat);
+    EXPECT_EQ(once[i].lo, again[i].lo);
+    EXPECT_EQ(once[i].hi, again[i].hi);
+  }
+}
+
+TEST(Forecast, IsFiniteAndInOrderWhateverComes) {
+  std::mt19937 random(3);
+  std::uniform_real_distribution<double> uniform(0, 1);
+  const std::function<double(int)> series[] = {
+      [](int) { return 0.0; },
+      [](int t) { return t % 50 == 0 ? 1.0 : 0.0; },
+      [&](int) { return std::floor(-1.2 * std::log(uniform(random))); },
+      [&](int) { return std::pow(uniform(random), -2); },
+      [&](int t) { return uniform(random) < 0.4 ? kNan : noisy(t); },
+      [&](int t) { return noisy(t) * (t % 97 == 0 ? 1e9 : 1); },
+      [](int t) { return -1e12 + t; },
+      [](int t) { return std::exp(0.05 * t); },
+      [](int t) { return t == 100 ? std::numeric_limits<double>::infinity() : 1e-9 * t; },
+  };
+  for (std::size_t kind = 0; kind < std::size(series); ++kind) {
+    for (const int count : {2, 23, 24, 26, 80, 500}) {
+      for (const Step& step : fed(count, series[kind]).forecast(50).steps) {
+        ASSERT_TRUE(std::isfinite(step.yhat) && std::isfinite(step.lo) && std::isfinite(step.hi))
+            << kind << " " << count;
+        ASSERT_LE(step.lo, step.hi) << kind << " " << count;
+      }
+    }
+  }
+}
+
+TEST(Forecast, IsNeverNegativeWhereTheSeriesNeverWas) {
+  std::mt19937 random(4);
+  std::poisson_distribution<int> rare(0.3);
+  for (const Step& step : fed(700, [&](int) { return rare(random); }).forecast(48).steps) {
+    EXPECT_GE(step.lo, 0);
+    EXPECT_LT(step.hi, 6);
+  }
+}
+
+TEST(Forecast, SaysSomethingWithinHoursAndKnowsTheDayAfterTwo) {
+  const Forecast hours = fed(6, noisy).forecast(24);
+  ASSERT_EQ(hours.steps.size(), 24u);
+  EXPECT_EQ(hours.confidence, 0);
+  const Forecast early = fed(30, noisy).forecast(24), later = fed(72, noisy).forecast(24);
+  EXPECT_LT(early.confidence, later.confidence);
+  EXPECT_EQ(later.confidence, 1);
+  double width = 0, later_width = 0;
+  for (std::size_t i = 0; i < 24; ++i) {
+    EXPECT_NEAR(later.steps[i].yhat, daily(72 + static_cast<int>(i)), 12) << i;
+    width += early.steps[i].hi - early.steps[i].lo;
+    later_width += later.steps[i].hi - later.steps[i].lo;
+  }
+  EXPECT_LT(later_width, width);
 }
 
 TEST(Forecast, FillsMissingValuesIn) {
   const Forecast forecast =
       fed(480, [](int t) { return t % 7 == 3 || (t > 200 && t < 220) ? kNan : noisy(t); }).forecast(24);
   for (int h = 1; h <= 24; ++h)
-    EXPECT_NEAR(forecast.steps[static_cast<std::size_t>(h - 1)].yhat, daily(479 + h), 10) << h;
+    EXPECT_NEAR(forecast.steps[static_cast<std::size_t>(h - 1)].yhat, daily(479 + h), 9) << h;
 }
 
 TEST(Forecast, DoesNotRepeatAnOutage) {
   const Forecast forecast = fed(480, [](int t) { return t >= 450 && t < 456 ? 0.0 : noisy(t); }).forecast(24);
   for (int h = 1; h <= 24; ++h)
     EXPECT_NEAR(forecast.steps[static_cast<std::size_t>(h - 1)].yhat, daily(479 + h), 15) << h;
+}
+
+// The days after an outage are as they would be without it.
+TEST(Forecast, KeepsTheSeasonThroughAnOutageInThePast) {
+  const auto steps = fed(600, [](int t) { return t >= 500 && t < 508 ? 0.0 : noisy(t); }).forecast(24).steps;
+  for (int h = 1; h <= 24; ++h) EXPECT_NEAR(steps[static_cast<std::size_t>(h - 1)].yhat, daily(599 + h), 8) << h;
 }
 
 TEST(Forecast, FollowsALevelShift) {
