@@ -10,6 +10,7 @@
 
 #include "agent/protocol/client.h"
 #include "agent/protocol/framer.h"
+#include "agent/protocol/response.h"
 
 namespace gnomon::protocol {
 
@@ -30,12 +31,18 @@ class Protocol {
   // The name by which clients ask for it in TLS (ALPN), "" if they do not; nullopt: TLS does not begin with a
   // connection's first byte.
   virtual std::optional<std::string_view> alpn() const { return ""; }
+  // Reads what a service answers, keeping so many bytes of each body; null: it cannot be told apart, or not yet.
+  virtual std::unique_ptr<ResponseReader> responses(std::size_t kept_body_bytes) const;
   // The server that the request names, as "host" or "host:port"; "" if it names none.
   virtual std::string authority(const Request& request) const;
 };
 
 inline std::optional<std::uint64_t> Protocol::key(const Request&, std::string_view) const {
   return std::nullopt;
+}
+
+inline std::unique_ptr<ResponseReader> Protocol::responses(std::size_t) const {
+  return nullptr;
 }
 
 inline std::string Protocol::authority(const Request&) const {

@@ -10,6 +10,15 @@
 namespace gnomon::protocol {
 
 class Protocol;
+struct Answer;
+
+// Is told, on the replayer's thread, what becomes of a request's first copy; nothing more will when it is gone.
+class ReplayWatch {
+ public:
+  virtual ~ReplayWatch() = default;
+  virtual void sent() = 0;
+  virtual void answered(const Answer& answer) = 0;
+};
 
 struct Request {
   std::uint64_t conn_id = 0;
@@ -25,9 +34,10 @@ struct Request {
   bool write = false;         // may change the service's state: replayed only where the descriptor says so
   // False: counted and never replayed, whatever is allowed: it blocks, subscribes, or ends what it is said to.
   bool replayable = true;
-  bool head = false;   // HEAD: the response has no body
-  bool close = false;  // the client asked for the connection to be closed after it
-  Nanos lasts{0};      // how long saying it takes, which is no part of its time-out
+  bool head = false;                   // HEAD: the response has no body
+  bool close = false;                  // the client asked for the connection to be closed after it
+  Nanos lasts{0};                      // how long saying it takes, which is no part of its time-out
+  std::shared_ptr<ReplayWatch> watch;  // null: nobody asks
 };
 
 }  // namespace gnomon::protocol

@@ -32,6 +32,11 @@ std::uint64_t tag_of(const Exchange& exchange) {
   return reinterpret_cast<std::uintptr_t>(&exchange);
 }
 
+// Of a first copy, unless noise cuts off its response.
+protocol::ReplayWatch* watch_of(const Exchange& exchange) {
+  return exchange.due.copy == 0 && !exchange.noise.fail ? exchange.due.request->watch.get() : nullptr;
+}
+
 }  // namespace
 
 struct Replayer::Impl final : Loop::Handler, Connection::Owner {
@@ -144,6 +149,7 @@ void Replayer::Impl::dispatch(Due due, MonoTime now) {
   exchange.deadline = deadline;
   exchange.account = account;
   exchange.noise = drawn;
+  if (protocol::ReplayWatch* const watch = watch_of(exchange)) watch->sent();
   start(exchange);
 }
 
@@ -204,6 +210,7 @@ void Replayer::Impl::answered(Connection& connection, const protocol::Answer& an
   if (found == wire.exchanges.end()) return;
   Exchange& exchange = **found;
   exchange.answer = answer;
+  if (protocol::ReplayWatch* const watch = watch_of(exchange)) watch->answered(exchange.answer);
   const MonoTime now = exchange.answered = steady_clock::now();
   if (exchange.noise.response_delay == Nanos(0)) return deliver(exchange, now);
   exchange.held = holding.emplace(now + exchange.noise.response_delay, &exchange);

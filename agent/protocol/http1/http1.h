@@ -3,8 +3,10 @@
 // what it cannot frame with certainty it refuses. Pure.
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "agent/protocol/http1/fields.h"
 #include "agent/protocol/protocol.h"
@@ -30,20 +32,27 @@ class Http1RequestFramer final : public RequestFramer {
   std::unique_ptr<Impl> impl_;
 };
 
-// Responses of one client connection, for the replayer: bodies are skipped, not kept.
+// Responses of one connection, the shadow's or production's; of a body the first bytes may be kept.
 class Http1ResponseFramer {
  public:
-  enum class Progress { kMore, kDone, kBroken };
-  // Begins the next response. `head`: it answers a HEAD.
-  void expect(bool head);
+  using Progress = ResponseReader::Progress;
+  // Begins the next response. `head`: it answers a HEAD. `keep`: so many bytes of its body.
+  void expect(bool head, std::size_t keep = 0);
   // Consumes from the front of `data`; `*used` is how many bytes belonged to this response. 1xx responses are passed
   // over.
   Progress feed(std::span<const std::byte> data, std::size_t* used);
+  // Passes over the next `size` bytes, which are not at hand, or as many of them as are of this response; nothing is
+  // kept of the body from there on. kBroken, if they are not all inside of its body.
+  Progress skip(std::uint64_t size, std::uint64_t* used);
   // The peer closed: kDone if the response is delimited by that, else kBroken.
   Progress finish();
   int status() const { return status_; }  // 0 until the status line is read
   std::uint64_t body_bytes() const { return body_bytes_; }
-  bool keep_alive() const { return keep_alive_; }  // may the connection carry another request
+  // As the header says, or the whole response; nullopt: its end will tell, or has to be found.
+  std::optional<std::uint64_t> body_size() const;
+  bool until_close() const { return stage_ == Stage::kUntilClose; }
+  std::string take_body() { return std::move(body_); }  // what is kept of it
+  bool keep_alive() const { return keep_alive_; }       // may the connection carry another request
 
  private:
   enum class Stage { kHeader, kLength, kChunkSize, kChunkData, kChunkEnd, kTrailer, kUntilClose, kDone, kBroken };
@@ -51,6 +60,7 @@ class Http1ResponseFramer {
   void take(std::string_view line);
   void status_line(std::string_view line);
   void header_end();
+  void pass(std::string_view body);
 
   Stage stage_ = Stage::kDone;
   bool head_ = false, keep_alive_ = true, old_version_ = false;
@@ -60,6 +70,8 @@ class Http1ResponseFramer {
   std::size_t line_bytes_ = 0;
   std::string line_;         // a line that came in pieces
   bool line_whole_ = false;  // … and has been handed out
+  std::size_t keep_ = 0;     // bytes of the body still to be kept
+  std::string body_;
 };
 
 }  // namespace gnomon::protocol

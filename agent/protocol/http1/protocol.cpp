@@ -12,6 +12,7 @@ constexpr std::size_t kLongestMethod = 32;
 // One request after the other, each answered before the next is sent.
 class Http1Client final : public Client {
  public:
+  explicit Http1Client(const ClientSettings& settings) : keep_(settings.kept_body_bytes) {}
   std::size_t concurrency() const override { return 1; }
   bool reusable() const override { return reusable_; }
 
@@ -19,7 +20,7 @@ class Http1Client final : public Client {
     out += *request.bytes;
     tag_ = tag;
     awaiting_ = true;
-    framer_.expect(request.head);
+    framer_.expect(request.head, keep_);
   }
 
   bool receive(std::span<const std::byte> data, std::vector<Answer>& answers, std::string&) override {
@@ -43,12 +44,36 @@ class Http1Client final : public Client {
   void answer(std::vector<Answer>& answers) {
     awaiting_ = false;
     const auto status = static_cast<std::uint32_t>(framer_.status());
-    answers.push_back({.tag = tag_, .status = status, .error = status >= 500, .size = framer_.body_bytes()});
+    answers.push_back({.tag = tag_,
+                       .status = status,
+                       .error = status >= 500,
+                       .size = framer_.body_bytes(),
+                       .body = framer_.take_body()});
   }
 
+  const std::size_t keep_;
   Http1ResponseFramer framer_;
   std::uint64_t tag_ = 0;
   bool awaiting_ = false, reusable_ = true;
+};
+
+class Http1Responses final : public ResponseReader {
+ public:
+  explicit Http1Responses(std::size_t kept_body_bytes) : keep_(kept_body_bytes) {}
+  void expect(const Expectation& expectation) override { framer_.expect(expectation.head, keep_); }
+  Progress feed(std::span<const std::byte> data, std::size_t* used) override { return framer_.feed(data, used); }
+  Progress skip(std::uint64_t size, std::uint64_t* used) override { return framer_.skip(size, used); }
+  Progress finish() override { return framer_.finish(); }
+  bool until_close() const override { return framer_.until_close(); }
+  Response take() override {
+    return {.status = static_cast<std::uint32_t>(framer_.status()),
+            .size = framer_.body_size(),
+            .body = framer_.take_body()};
+  }
+
+ private:
+  const std::size_t keep_;
+  Http1ResponseFramer framer_;
 };
 
 class Http1 final : public Protocol {
@@ -74,7 +99,13 @@ class Http1 final : public Protocol {
     return std::make_unique<Http1RequestFramer>(conn_id, joined, limits);
   }
 
-  std::unique_ptr<Client> client(const ClientSettings&) const override { return std::make_unique<Http1Client>(); }
+  std::unique_ptr<Client> client(const ClientSettings& settings) const override {
+    return std::make_unique<Http1Client>(settings);
+  }
+
+  std::unique_ptr<ResponseReader> responses(std::size_t kept_body_bytes) const override {
+    return std::make_unique<Http1Responses>(kept_body_bytes);
+  }
 
   std::optional<std::uint64_t> key(const Request& request, std::string_view selector) const override {
     constexpr std::string_view kHeader = "header:";

@@ -12,9 +12,10 @@ constexpr std::size_t kMaxLineBytes = 256u << 10;
 
 }  // namespace
 
-void Http1ResponseFramer::expect(bool head) {
+void Http1ResponseFramer::expect(bool head, std::size_t keep) {
   *this = {};
   head_ = head;
+  keep_ = keep;
   stage_ = Stage::kHeader;
 }
 
@@ -128,12 +129,12 @@ Http1ResponseFramer::Progress Http1ResponseFramer::feed(std::span<const std::byt
   std::size_t pos = 0;
   while (stage_ != Stage::kDone && stage_ != Stage::kBroken && pos < text.size()) {
     if (stage_ == Stage::kUntilClose) {
-      body_bytes_ += text.size() - pos;
+      pass(text.substr(pos));
       pos = text.size();
     } else if (stage_ == Stage::kLength || stage_ == Stage::kChunkData) {
       const auto here = std::min<std::uint64_t>(remaining_, text.size() - pos);
+      pass(text.substr(pos, here));
       pos += here;
-      body_bytes_ += here;
       remaining_ -= here;
       if (remaining_ == 0) stage_ = stage_ == Stage::kLength ? Stage::kDone : Stage::kChunkEnd;
     } else if (std::string_view whole; take_line(text, &pos, &whole)) {
@@ -143,6 +144,35 @@ Http1ResponseFramer::Progress Http1ResponseFramer::feed(std::span<const std::byt
   *used = pos;
   if (stage_ == Stage::kDone) return Progress::kDone;
   return stage_ == Stage::kBroken ? Progress::kBroken : Progress::kMore;
+}
+
+void Http1ResponseFramer::pass(std::string_view body) {
+  body_bytes_ += body.size();
+  const std::size_t kept = std::min(keep_, body.size());
+  body_.append(body.substr(0, kept));
+  keep_ -= kept;
+}
+
+Http1ResponseFramer::Progress Http1ResponseFramer::skip(std::uint64_t size, std::uint64_t* used) {
+  *used = 0;
+  if (stage_ == Stage::kDone) return Progress::kDone;
+  const bool in_body =
+      stage_ == Stage::kLength || stage_ == Stage::kUntilClose || (stage_ == Stage::kChunkData && size <= remaining_);
+  if (!in_body) stage_ = Stage::kBroken;
+  if (stage_ == Stage::kBroken) return Progress::kBroken;
+  keep_ = 0;
+  *used = stage_ == Stage::kUntilClose ? size : std::min(size, remaining_);
+  body_bytes_ += *used;
+  if (stage_ == Stage::kUntilClose) return Progress::kMore;
+  remaining_ -= *used;
+  if (remaining_ == 0) stage_ = stage_ == Stage::kLength ? Stage::kDone : Stage::kChunkEnd;
+  return stage_ == Stage::kDone ? Progress::kDone : Progress::kMore;
+}
+
+std::optional<std::uint64_t> Http1ResponseFramer::body_size() const {
+  if (stage_ == Stage::kDone) return body_bytes_;
+  if (stage_ == Stage::kLength) return body_bytes_ + remaining_;
+  return std::nullopt;
 }
 
 Http1ResponseFramer::Progress Http1ResponseFramer::finish() {
