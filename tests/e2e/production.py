@@ -21,13 +21,18 @@ class Production:
         self.network = NetworkNamespace()
         self.cgroup = Cgroup(*cgroup) if cgroup else None
         self.log = open(self.directory.file("server.log"), "wb")
-        self.spawn()
+        self.process = None
+        try:
+            self.spawn()
+        except BaseException:
+            self.stop()
+            raise
 
     def spawn(self):
         self.process = subprocess.Popen([*self.network.enter(), *self.command()], cwd=self.directory.path,
                                         stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
                                         preexec_fn=self.cgroup.join if self.cgroup else None)
-        wait_until(self.answers, f"{type(self).__name__} listens")
+        wait_until(self.answers, f"{type(self).__name__} listens", seconds=60)
 
     def command(self):
         raise NotImplementedError
@@ -66,12 +71,13 @@ class Production:
         self.spawn()
 
     def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        if self.process:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
         self.log.close()
         if self.cgroup:
             self.cgroup.remove()
