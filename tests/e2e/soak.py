@@ -18,6 +18,7 @@ from clients import Wrk
 from production import Nginx
 
 WAYS = ("interrupt", "kill agent", "kill runc")
+KILLED = r"c?runc? was killed by signal 9"
 LONGEST = 8.0  # seconds that one session takes at most, with what is between two
 
 
@@ -34,17 +35,20 @@ def host():
 
 
 def runc_of(parent):
-    """The process of that agent which is runc, or None."""
+    """The process of that agent which is runc, or crun, as it starts a shadow (not as it is only tried out), or None."""
     for pid in machine.pids():
+        words = machine.read_proc(pid, "cmdline").split(b"\0")
+        if b"--preserve-fds" not in words or any(word.endswith(b"/trial") for word in words):
+            continue
         stat = machine.read_proc(pid, "stat").decode(errors="replace")
-        if "(runc" in stat and int(stat.rsplit(")", 1)[1].split()[1]) == parent:
+        if stat and int(stat.rsplit(")", 1)[1].split()[1]) == parent:
             return pid
     return None
 
 
 def kill_runc(running):
-    """Whether runc was caught at work."""
-    deadline = time.monotonic() + 3
+    """Whether runc was sent the signal; what became of it the agent says."""
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline and running.process.poll() is None:
         pid = runc_of(running.pid)
         if pid:
@@ -61,7 +65,8 @@ def one_session(production, way, rng):
     running = gnomon.start_try("--port", str(production.port), "--pid", str(production.process.pid), "--fraction", "100%",
                                "--for", "15s")
     try:
-        if way == "kill runc" and not kill_runc(running):
+        caught = way == "kill runc" and kill_runc(running)
+        if way == "kill runc" and not caught:
             way = "missed runc"
         if way == "kill agent":
             time.sleep(rng.uniform(0.05, 2))  # anywhere in start, warm-up and run
@@ -73,6 +78,8 @@ def one_session(production, way, rng):
         running.wait(30)
     finally:
         running.end()
+    if way == "kill runc" and not running.said(KILLED):
+        way = "missed runc"  # it had just ended
     return way, running.pid
 
 
@@ -83,7 +90,7 @@ def soak(sessions, seed):
         load = Wrk(production, rate=300, connections=30, seconds=int(60 + LONGEST * sessions))
         try:
             for number in range(sessions):
-                way, pid = one_session(production, rng.choice(WAYS), rng)
+                way, pid = one_session(production, WAYS[number] if number < len(WAYS) else rng.choice(WAYS), rng)
                 ways[way] += 1
                 agents.append(pid)
                 print(f"soak: {number + 1}/{sessions} {way}", file=sys.stderr, flush=True)
@@ -105,6 +112,7 @@ def soak(sessions, seed):
 
 def good(result):
     return (result["requests"] > 0 and result["cleanup_status"] == 0 and
+            all(result["ways"].get(way, 0) > 0 for way in WAYS) and  # each has hit: runc while it was at work
             not any(result[key] for key in ("failed", "check_finds", "left", "host_gained", "host_lost")))
 
 
