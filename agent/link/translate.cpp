@@ -71,6 +71,23 @@ v1::NoiseCheck to_wire(const noise::Check& check) {
   return wire;
 }
 
+v1::ResponseComparison to_wire(const compare::Counts& counts) {
+  using compare::Outcome;
+  v1::ResponseComparison wire;
+  wire.set_endpoint(counts.endpoint);
+  wire.set_same(counts.of(Outcome::kSame));
+  wire.set_other_status(counts.of(Outcome::kOtherStatus));
+  wire.set_other_size(counts.of(Outcome::kOtherSize));
+  wire.set_other_body(counts.of(Outcome::kOtherBody));
+  wire.set_lost(counts.of(Outcome::kLost));
+  wire.set_truncated(counts.of(Outcome::kTruncated));
+  wire.set_unpaired(counts.of(Outcome::kUnpaired));
+  wire.set_unanswered(counts.of(Outcome::kUnanswered));
+  wire.set_unsupported(counts.of(Outcome::kUnsupported));
+  wire.set_too_many(counts.of(Outcome::kTooMany));
+  return wire;
+}
+
 v1::SessionStatus to_wire(const session::Report& report) {
   v1::SessionStatus wire;
   wire.set_id(report.id);
@@ -96,6 +113,8 @@ v1::SessionStatus to_wire(const session::Report& report) {
   wire.set_warm_up(report.warm_up);
   if (report.production_cost) *wire.mutable_production_cost() = to_wire(*report.production_cost);
   for (const noise::Check& check : report.noise_checks) *wire.add_noise_checks() = to_wire(check);
+  for (const compare::Counts& counts : report.responses) *wire.add_responses() = to_wire(counts);
+  wire.set_responses_problem(report.responses_problem);
   for (const std::string& line : report.log_tail) wire.add_log_tail(line);
   return wire;
 }

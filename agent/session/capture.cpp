@@ -18,10 +18,18 @@ Capture::Capture(CapturePolicy policy, OnRequests on_requests, OnEnd on_end)
       all_writes_(std::ranges::count(policy_.replay_writes, "*") > 0),
       on_requests_(std::move(on_requests)),
       on_end_(std::move(on_end)),
-      sampler_(policy_.sampling) {}
+      sampler_(policy_.sampling) {
+  if (policy_.comparison) pairing_.emplace(*policy_.comparison, responses_);
+}
 
 void Capture::record(const tap_record& header, std::span<const std::byte> payload) {
   const std::lock_guard lock(mutex_);
+  if (header.type == TAP_RESPONSE || header.type == TAP_RESPONSE_END) {
+    if (pairing_) pairing_->record(header, payload);
+    return;
+  }
+  // Packets are captured as they arrive, which tells nothing of what the service had read when it answered.
+  if (pairing_ && (header.flags & TAP_PACKET) != 0) pairing_->give_up(header.conn_id);
   assembler_.record(header, payload);
 }
 
@@ -62,11 +70,13 @@ void Capture::account(protocol::RequestFramer& framer, Call call) {
 void Capture::open(std::uint64_t conn_id, MonoTime, bool joined) {
   if (const auto former = framers_.find(conn_id); former != framers_.end()) forget(former);
   frame(conn_id, joined);
+  if (pairing_) pairing_->open(conn_id, joined);
 }
 
 void Capture::bytes(std::uint64_t conn_id, MonoTime at, std::span<const std::byte> data, bool after_send) {
   const auto found = framers_.find(conn_id);
   if (found == framers_.end()) return;  // given up, and counted, earlier
+  if (pairing_ && after_send) pairing_->sent(conn_id);
   std::vector<protocol::Request> requests;
   account(*found->second, [&] { found->second->feed(data, at, after_send, requests); });
   const State state = found->second->state();
@@ -74,13 +84,18 @@ void Capture::bytes(std::uint64_t conn_id, MonoTime at, std::span<const std::byt
   const bool too_much = held_bytes_ > kMostHeldBytes;  // many slow uploads at once
   if (!protocol::given_up(state) && !too_much) return;
   if (protocol::given_up(state)) count_given_up(state);
+  if (pairing_) pairing_->give_up(conn_id);
   forget(found, too_much ? &telemetry::TapCounters::oversized_requests : &telemetry::TapCounters::truncated_requests);
   on_end_(conn_id);
 }
 
 void Capture::hand_over(std::vector<protocol::Request> requests) {
   counters_.requests += requests.size();
-  std::erase_if(requests, [this](const auto& request) { return !is_replayed(request); });
+  std::erase_if(requests, [this](protocol::Request& request) {
+    const bool replayed = is_replayed(request);
+    if (pairing_) pairing_->request(request, replayed);
+    return !replayed;
+  });
   if (!requests.empty()) on_requests_(std::move(requests));
 }
 
@@ -118,16 +133,18 @@ void Capture::hole(std::uint64_t conn_id, MonoTime) {
   if (found == framers_.end()) return;
   forget(found);
   frame(conn_id, /*joined=*/true);
+  if (pairing_) pairing_->hole(conn_id);
 }
 
 void Capture::close(std::uint64_t conn_id, MonoTime at, tap::StreamEnd end) {
   const auto found = framers_.find(conn_id);
-  if (found == framers_.end()) return;
-  if (end == tap::StreamEnd::kClosed) {
+  if (found != framers_.end() && end == tap::StreamEnd::kClosed) {
     std::vector<protocol::Request> requests;
     account(*found->second, [&] { found->second->end(at, requests); });
     if (!requests.empty()) hand_over(std::move(requests));
   }
+  if (pairing_) pairing_->close(conn_id);
+  if (found == framers_.end()) return;
   forget(found);
   on_end_(conn_id);
 }

@@ -4,10 +4,12 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "agent/compare/pairing.h"
 #include "agent/protocol/protocol.h"
 #include "agent/sampling/representativeness.h"
 #include "agent/sampling/sampler.h"
@@ -21,6 +23,7 @@ struct CapturePolicy {
   // Classes of endpoint whose requests are replayed although they may write ("POST /login"); "*": all.
   std::vector<std::string> replay_writes;
   sampling::Settings sampling;  // of single requests; by default all of a captured connection's are kept
+  std::optional<compare::Settings> comparison;  // of responses; null: none is compared
 };
 
 class Capture final : public tap::StreamSink {
@@ -43,6 +46,9 @@ class Capture final : public tap::StreamSink {
 
   // Of the sampling of single requests, from the next one on.
   void set_fraction(Fraction fraction);
+
+  // What came of comparing responses, since construction.
+  std::vector<compare::Counts> responses() const { return responses_->counts(); }
 
  private:
   void open(std::uint64_t conn_id, MonoTime at, bool joined) override;
@@ -71,6 +77,8 @@ class Capture final : public tap::StreamSink {
   sampling::Sampler sampler_;
   sampling::MixRecorder chosen_, all_;
   telemetry::TapCounters counters_;
+  const std::shared_ptr<compare::Tally> responses_ = std::make_shared<compare::Tally>();
+  std::optional<compare::Pairing> pairing_;  // null: no response is compared
 };
 
 }  // namespace gnomon::session

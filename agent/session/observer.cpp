@@ -84,6 +84,9 @@ absl::StatusOr<std::vector<telemetry::Sample>> Observer::look(int block, bool se
   tap.tls_unseen = counter[PROBE_TLS_UNSEEN];
   tap.peeked = counter[PROBE_PEEKED];
   tap.status_unknown = counter[PROBE_STATUS_UNKNOWN];
+  tap.response_bytes = production_.last.response[RESPONSE_BYTES];
+  tap.response_lost_bytes = production_.last.response[RESPONSE_LOST];
+  tap.response_unreadable_bytes = production_.last.response[RESPONSE_UNREADABLE];
   production.tap = telemetry::difference(tap, last_tap_);
   last_tap_ = tap;
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/compare/tally.h"
 #include "agent/egress/guard.h"
 #include "agent/noise/check.h"
 #include "agent/session/watchdog.h"
@@ -51,6 +52,8 @@ struct Report {
   std::string warm_up;                            // when it ended, and whether latency was steady; empty: not yet
   std::optional<ProductionCost> production_cost;  // once a pause has told
   std::vector<noise::Check> noise_checks;         // of all treatment since the noise was last changed
+  std::vector<compare::Counts> responses;         // what came of comparing them, by class of endpoint
+  std::string responses_problem;                  // why they are not compared although that is asked for
   std::vector<std::string> log_tail;
   friend bool operator==(const Report&, const Report&) = default;
 };

@@ -23,16 +23,35 @@ absl::StatusOr<std::unique_ptr<Production>> Production::make(probe::Probe& probe
   std::unique_ptr<Production> production(new Production(probe, slot, by_request, service.sampled_fraction, seed));
   if (tls.spoken) RETURN_IF_ERROR(probe.set_tls(slot, tls.libraries));
   RETURN_IF_ERROR(probe.set_sampled_fraction(slot, production->connections()));
+  ASSIGN_OR_RETURN(const auto comparison, production->compare_responses(service.comparison, tls.spoken));
   const CapturePolicy policy{
       .protocol = protocol::find_protocol(service.protocol),
       .replay_writes = service.replay_writes,
-      .sampling = {.fraction = service.sampled_fraction, .selector = service.sample_by, .seed = seed}};
+      .sampling = {.fraction = service.sampled_fraction, .selector = service.sample_by, .seed = seed},
+      .comparison = comparison};
   production->capture_ = std::make_unique<Capture>(policy, std::move(on_requests), std::move(on_end));
   return production;
 }
 
 Production::~Production() {
   probe_.release_slot(slot_);
+}
+
+absl::StatusOr<std::optional<compare::Settings>> Production::compare_responses(const document::Comparison& wanted,
+                                                                               bool tls) {
+  if (wanted.level == document::Comparison::Level::kOff) return std::nullopt;
+  if (tls) {
+    responses_problem_ = "under TLS what the service sends is not seen before it is encrypted";
+    return std::nullopt;
+  }
+  const absl::Status captured = probe_.set_responses(slot_, wanted.bytes);
+  if (absl::IsFailedPrecondition(captured)) {
+    responses_problem_ = std::string(captured.message());
+    return std::nullopt;
+  }
+  RETURN_IF_ERROR(captured);
+  return compare::Settings{.body = wanted.level == document::Comparison::Level::kBody,
+                           .bytes = static_cast<std::size_t>(wanted.bytes.value)};
 }
 
 absl::Status Production::watch(const discovery::Instance& instance) {

@@ -4,6 +4,8 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "agent/discovery/instance.h"
@@ -41,6 +43,9 @@ class Production {
 
   probe::Slot slot() const { return slot_; }
   telemetry::TapCounters counters() const { return capture_->counters(); }
+  std::vector<compare::Counts> responses() const { return capture_->responses(); }
+  // Why responses are not compared, although that is asked for; empty: they are, or it is not.
+  const std::string& responses_problem() const { return responses_problem_; }
   // How much the requests chosen are like all of production's; nullopt while there are too few to tell, or where none
   // are left out.
   std::optional<sampling::Representativeness> representativeness() const;
@@ -48,6 +53,8 @@ class Production {
  private:
   Production(probe::Probe& probe, probe::Slot slot, bool by_request, Fraction fraction, std::uint64_t seed)
       : probe_(probe), slot_(slot), by_request_(by_request), fraction_(fraction), seed_(seed) {}
+  // Has the service's responses captured, if they are to be compared and can be.
+  absl::StatusOr<std::optional<compare::Settings>> compare_responses(const document::Comparison& wanted, bool tls);
   // When single requests are drawn, of all connections.
   Fraction connections() const { return by_request_ ? Fraction{1} : fraction_; }
 
@@ -57,6 +64,7 @@ class Production {
   Fraction fraction_;
   const std::uint64_t seed_;
   std::unique_ptr<Capture> capture_;
+  std::string responses_problem_;
 };
 
 }  // namespace gnomon::session

@@ -76,6 +76,8 @@ absl::Status Session::Impl::attach() {
   replay::Target target{.address = shadow->address(), .port = shadow->port()};
   ASSIGN_OR_RETURN(tls, find_tls(kProc, instance.pid, shadow->replay_netns(), target, stop_event.get()));
   target.tls = tls.spoken;
+  if (plan.service.comparison.level == document::Comparison::Level::kBody)
+    target.client.kept_body_bytes = plan.service.comparison.bytes.value;
   ASSIGN_OR_RETURN(shadow_slot, services.probe.take_slot());
   RETURN_IF_ERROR(services.probe.measure_whole(*shadow_slot));
   for (const UniqueFd& listener : shadow_listeners)
@@ -108,6 +110,7 @@ absl::Status Session::Impl::capture_production() {
     const std::lock_guard lock(tap_mutex);
     production = std::move(made);
   }
+  report.responses_problem = production->responses_problem();
   return production->watch(instance);
 }
 
@@ -155,6 +158,10 @@ absl::Status Session::Impl::observe() {
   }
   on_samples(std::move(samples));
   report.egress = shadow->egress_attempts();
+  if (auto responses = production->responses(); responses != report.responses) {
+    report.responses = std::move(responses);
+    on_report(report);
+  }
   return absl::OkStatus();
 }
 
