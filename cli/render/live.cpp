@@ -31,6 +31,12 @@ std::string phase(const SessionView& view) {
                      view.session().spec().blocks_size());
 }
 
+// " (+11 s: pauses, settling)": what makes a session longer than its plan.
+std::string besides(const SessionView& view) {
+  const long seconds = whole_seconds(view.besides());
+  return seconds > 0 ? fmt::format(" (+{} s: pauses, settling)", seconds) : "";
+}
+
 std::string counts(const SessionView& view) {
   const telemetry::TapCounters tap = view.tap();
   const telemetry::ReplayCounters replay = view.replay();
@@ -62,8 +68,8 @@ std::string live_table(const SessionView& view) {
       planned.count() > 0 ? static_cast<double>(view.elapsed().count()) / static_cast<double>(planned.count()) : 0;
   std::string out = fmt::format("session {}  {}\n", printable(session.id()),
                                 session.node().empty() ? "" : "on " + printable(session.node()));
-  out += fmt::format("{} {} s of {} s   {}\n", progress_bar(share), whole_seconds(view.elapsed()),
-                     whole_seconds(planned), phase(view));
+  out += fmt::format("{} {} s of {} s{}   {}\n", progress_bar(share), whole_seconds(view.elapsed()),
+                     whole_seconds(planned), besides(view), phase(view));
   if (!status.message().empty()) out += printable(status.message()) + "\n";
   if (status.shadow_cpu_milli() > 0)
     out +=
@@ -93,8 +99,8 @@ std::string live_table(const SessionView& view) {
 
 std::string live_line(const SessionView& view) {
   const Point *production = view.latest(false), *shadow = view.latest(true);
-  std::string out =
-      fmt::format("{:>3} s of {} s  {:<14}", whole_seconds(view.elapsed()), whole_seconds(view.planned()), phase(view));
+  std::string out = fmt::format("{:>3} s of {} s{}  {:<14}", whole_seconds(view.elapsed()),
+                                whole_seconds(view.planned()), besides(view), phase(view));
   if (production != nullptr)
     out += fmt::format("  production {}/s p50 {} p99 {} errors {} cpu {:.2f}",
                        format_rate(production->requests_per_second), format_optional(production->service_p50),

@@ -63,6 +63,29 @@ TEST(SessionView, ProgressIsWhatWasMeasured) {
   EXPECT_EQ(view.elapsed(), std::chrono::seconds(13));
 }
 
+// A block of ten seconds that is cut in two: what settles anew after the pause is no progress, nor is the pause.
+TEST(SessionView, PausesAndSettlingAnewAreToldBesideTheProgress) {
+  SessionView view = synthetic_view(5);
+  const auto spend = [&](int block, bool settled, int seconds) {
+    telemetry::Sample sample = synthetic_sample(5, true);
+    sample.block = block;
+    sample.settled = settled;
+    sample.span = std::chrono::seconds(seconds);
+    v1::SessionEvent event;
+    *event.add_samples() = telemetry::to_wire(sample);
+    view.add(event);
+  };
+  spend(0, false, 2);
+  spend(0, true, 5);
+  spend(-1, false, 3);
+  spend(0, false, 2);
+  EXPECT_EQ(view.elapsed(), std::chrono::seconds(5 + 7));
+  EXPECT_EQ(view.besides(), std::chrono::seconds(3 + 2));
+  EXPECT_THAT(live_line(view), HasSubstr("12 s of 65 s (+5 s: pauses, settling)"));
+  spend(0, true, 3);
+  EXPECT_EQ(view.elapsed(), std::chrono::seconds(5 + 10)) << "all of the block, and no more";
+}
+
 TEST(SessionView, LateResponsesCountButAreNoRate) {
   SessionView view = synthetic_view(3);
   telemetry::Sample late = synthetic_sample(2, true);
