@@ -12,6 +12,7 @@
 #include "cli/command.h"
 #include "cli/follow.h"
 #include "cli/render/report_html.h"
+#include "cli/render/responses.h"
 #include "cli/render/text.h"
 #include "cli/render/verdict.h"
 #include "cli/try_plan.h"
@@ -117,6 +118,8 @@ class Trial {
       std::fputs(("gnomon: " + failure_text(session)).c_str(), stderr);
       return kFailed;
     }
+    if (const std::string responses = responses_summary(session.status()); !responses.empty())
+      std::fputs(("\nresponses: " + responses + "\n").c_str(), progress_);
     const bool color = terminal_ && std::getenv("NO_COLOR") == nullptr;
     std::fputs(("\n" + verdict_text(session.verdict(), color)).c_str(), progress_);
     if (!options_.exit_code || session.verdict().outcome() == v1::OUTCOME_AS_EXPECTED) return 0;
@@ -188,6 +191,10 @@ void add_try(CLI::App& cli, Run& run) {
   command->add_option("--max-production-cost", options->max_cost,
                       "End the session when it is certain to raise production's p99 by more (docs/budget.md), or off "
                       "(default: the descriptor's, else 2%)");
+  command->add_option(
+      "--compare-responses", options->compare_responses,
+      "Compare the shadow's responses with production's: status (and their sizes), body (and the first bytes of it) or "
+      "off (default: the descriptor's, else off; what it costs: docs/responses.md)");
   command->add_option("--report", options->report, "Write a report (HTML, one file) here");
   add_output_option(*command, options->output);
   command->add_option("--budget-cpu", options->budget_cpu, "Most CPU for the shadow (default: half of the machine's)");

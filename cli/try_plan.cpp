@@ -91,6 +91,8 @@ absl::StatusOr<TryPlan> plan_try(const TryOptions& options) {
     plan.request.mutable_services(0)->mutable_shadow()->add_replay_writes(endpoint);
   if (!options.max_cost.empty())
     plan.request.mutable_services(0)->mutable_shadow()->set_max_production_cost(options.max_cost);
+  if (!options.compare_responses.empty())
+    plan.request.mutable_services(0)->mutable_shadow()->set_compare_responses(options.compare_responses);
   ASSIGN_OR_RETURN(plan.service, document::validate(plan.request.services(0)));
   ASSIGN_OR_RETURN(plan.profile, document::validate(plan.request.profiles(0)));
   return plan;

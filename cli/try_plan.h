@@ -19,7 +19,7 @@ struct TryOptions {  // as typed
   std::string fraction, profile, duration = "60s", report, output = "table", budget_cpu, budget_memory,
                                  log_level = "error";
   std::vector<std::string> replay_writes;
-  std::string protocol, max_cost;
+  std::string protocol, max_cost, compare_responses;
   bool stay = false, exit_code = false;
 };
 

@@ -4,6 +4,7 @@
 #include "cli/render/egress.h"
 #include "cli/render/lists.h"
 #include "cli/render/noise.h"
+#include "cli/render/responses.h"
 #include "cli/render/session_view.h"
 #include "cli/render/table.h"
 #include "cli/render/text.h"
@@ -54,6 +55,7 @@ std::string session_text(const v1::Session& session) {
     counters.add({row.name, std::to_string(row.count), row.meaning});
   out += "\n" + counters.render();
   if (const std::string checks = noise_checks_text(session.status()); !checks.empty()) out += "\n" + checks;
+  if (const std::string responses = responses_text(session.status()); !responses.empty()) out += "\n" + responses;
   if (const std::string egress = egress_text(session.status()); !egress.empty()) out += "\n" + egress;
   if (session.status().state() == v1::SESSION_STATE_FAILED) out += "\n" + failure_text(session);
   if (session.has_verdict()) out += "\n" + verdict_text(session.verdict(), false);

@@ -6,6 +6,7 @@
 #include "cli/render/html.h"
 #include "cli/render/report_series.h"
 #include "cli/render/report_style.h"
+#include "cli/render/responses.h"
 #include "cli/render/text.h"
 #include "fmt/format.h"
 
@@ -122,6 +123,14 @@ std::string egress_section(const v1::SessionStatus& status) {
   return out + "</table></div>\n</section>\n";
 }
 
+std::string responses_section(const v1::SessionStatus& status) {
+  const std::string table = responses_text(status);
+  if (table.empty()) return "";
+  return fmt::format(
+      "<section>\n<h2>The shadow&#39;s responses against production&#39;s</h2>\n<p>{}</p>\n<pre>{}</pre>\n</section>\n",
+      escape_html(responses_summary(status)), escape_html(table));
+}
+
 std::string charts_section(const SessionView& view) {
   std::string out =
       "<section>\n<h2>Over time</h2>\n<div class='legend'><span><span class='swatch control'></span>control "
@@ -180,6 +189,7 @@ std::string report_html(const SessionView& view, const std::string& version) {
   out += head(view);
   if (session.verdict().metrics_size() > 0) out += verdict_section(session.verdict());
   out += failure_section(session.status());
+  out += responses_section(session.status());
   out += egress_section(session.status());
   out += charts_section(view);
   out += "<section>\n<h2>Profile</h2>\n<pre>" + escape_html(to_json(session.spec().profile())) + "</pre>\n</section>\n";

@@ -24,6 +24,31 @@ prometheus::MetricFamily per_node(const v1::ListNodesResponse& nodes, std::strin
   return family;
 }
 
+constexpr std::pair<const char*, std::uint64_t (v1::ResponseComparison::*)() const> kOutcomes[] = {
+    {"same", &v1::ResponseComparison::same},
+    {"other_status", &v1::ResponseComparison::other_status},
+    {"other_size", &v1::ResponseComparison::other_size},
+    {"other_body", &v1::ResponseComparison::other_body},
+    {"lost", &v1::ResponseComparison::lost},
+    {"truncated", &v1::ResponseComparison::truncated},
+    {"unpaired", &v1::ResponseComparison::unpaired},
+    {"unanswered", &v1::ResponseComparison::unanswered},
+    {"unsupported", &v1::ResponseComparison::unsupported},
+    {"too_many", &v1::ResponseComparison::too_many}};
+
+void add_responses(const v1::Session& session, prometheus::MetricFamily& family) {
+  for (const v1::ResponseComparison& responses : session.status().responses()) {
+    for (const auto& [outcome, count] : kOutcomes) {
+      auto& metric = family.metric.emplace_back();
+      metric.label = {{"session", session.id()},
+                      {"service", session.service()},
+                      {"endpoint", responses.endpoint()},
+                      {"outcome", outcome}};
+      metric.counter.value = static_cast<double>((responses.*count)());
+    }
+  }
+}
+
 }  // namespace
 
 telemetry::Families metrics(session::Sessions& sessions, WallTime now) {
@@ -44,16 +69,21 @@ telemetry::Families metrics(session::Sessions& sessions, WallTime now) {
       std::chrono::duration_cast<std::chrono::milliseconds>((now - kShownAfterEnd).time_since_epoch()).count();
   std::vector<telemetry::SessionTotals> totals;
   double running = 0;
+  prometheus::MetricFamily responses =
+      single("gnomon_coordinator_responses_total", "replayed requests, by what came of comparing the responses", 0);
+  responses.metric.clear();
   for (const v1::Session& session : listed->sessions()) {
     const bool ended = session.ended_unix_ms() != 0;
     running += !ended;
-    if (!ended || session.ended_unix_ms() >= oldest)
-      totals.push_back({.session = session.id(),
-                        .service = session.service(),
-                        .tap = telemetry::from_wire(session.tap()),
-                        .replay = telemetry::from_wire(session.replay())});
+    if (ended && session.ended_unix_ms() < oldest) continue;
+    add_responses(session, responses);
+    totals.push_back({.session = session.id(),
+                      .service = session.service(),
+                      .tap = telemetry::from_wire(session.tap()),
+                      .replay = telemetry::from_wire(session.replay())});
   }
   families.push_back(single("gnomon_coordinator_sessions", "sessions that have not ended", running));
+  families.push_back(std::move(responses));
   auto counters = telemetry::counter_families("coordinator", totals);
   families.insert(families.end(), std::move_iterator(counters.begin()), std::move_iterator(counters.end()));
   return families;
