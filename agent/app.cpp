@@ -171,7 +171,8 @@ class AppImpl final : public App {
       return;
     }
     auto session = std::make_unique<session::Session>(
-        plan, session::Services{*probe_, *runtime_}, [this](session::Report report) { take_report(std::move(report)); },
+        plan, session::Services{*probe_, *runtime_, config_.credentials},
+        [this](session::Report report) { take_report(std::move(report)); },
         [this, service = plan.service.name](std::vector<telemetry::Sample> samples) {
           count(service, samples);
           link_->send(std::move(samples));

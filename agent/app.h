@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "agent/link/link.h"
+#include "agent/session/credentials.h"
 #include "agent/shadow/shadow.h"
 
 namespace gnomon::agent {
@@ -15,6 +16,7 @@ struct Config {
   std::string state_root = shadow::kStateRoot;
   shadow::Budget budget;  // zero: half of the CPUs (at least half of one), a quarter of the memory
   Bytes tap_ring{16u << 20};
+  std::string credentials = session::kCredentials;  // directory with a service's password in a file of its name
   std::string metrics;  // where Prometheus finds it: "127.0.0.1:7402"; empty or "off": nowhere
 };
 

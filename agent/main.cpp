@@ -34,6 +34,10 @@ int main(int argc, char** argv) {
                  "CPUs for all shadows together (default: half of the node's), e.g. 500m or 1.5");
   cli.add_option("--budget-memory", budget_memory, "Memory for all shadows together (default: a quarter), e.g. 512Mi");
   cli.add_option("--state-root", config.state_root, "Where run-time state is kept")->capture_default_str();
+  cli.add_option("--credentials", config.credentials,
+                 "Directory with the password of a service, for its shadow, in a file of the service's name "
+                 "(docs/protocols.md)")
+      ->capture_default_str();
   cli.add_option("--metrics", config.metrics, "Where Prometheus finds /metrics (docs/metrics.md), or off")
       ->capture_default_str();
   cli.add_option("--log-level", log_level, "how much to log")

@@ -32,10 +32,11 @@ struct Embedded {
   std::unique_ptr<agent::App> agent;
 };
 
-absl::StatusOr<Embedded> start(const TryPlan& plan) {
+absl::StatusOr<Embedded> start(const TryOptions& options, const TryPlan& plan) {
   Embedded embedded;
   agent::Config config;
   config.budget = plan.budget;
+  config.credentials = options.credentials;
   // Before any thread exists: it moves the process into a mount namespace of its own.
   ASSIGN_OR_RETURN(embedded.agent, agent::App::create(std::move(config)));
   ASSIGN_OR_RETURN(embedded.coordinator, coordinator::App::create({.database = ":memory:", .listen = ""}));
@@ -149,7 +150,7 @@ int run_try(const TryOptions& options) {
   start_logging("gnomon", options.log_level.c_str());
   auto signals = StopSignals::block();
   if (!signals.ok()) return fail(signals.status());
-  auto embedded = start(*plan);
+  auto embedded = start(options, *plan);
   if (!embedded.ok()) return fail(embedded.status());
   const auto channel = embedded->coordinator->in_process_channel();
   embedded->agent->connect(channel);
@@ -195,6 +196,11 @@ void add_try(CLI::App& cli, Run& run) {
       "--compare-responses", options->compare_responses,
       "Compare the shadow's responses with production's: status (and their sizes), body (and the first bytes of it) or "
       "off (default: the descriptor's, else off; what it costs: docs/responses.md)");
+  command
+      ->add_option("--credentials", options->credentials,
+                   "Directory with the service's password, for its shadow, in a file of the service's name "
+                   "(docs/protocols.md)")
+      ->capture_default_str();
   command->add_option("--report", options->report, "Write a report (HTML, one file) here");
   add_output_option(*command, options->output);
   command->add_option("--budget-cpu", options->budget_cpu, "Most CPU for the shadow (default: half of the machine's)");

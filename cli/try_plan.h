@@ -17,7 +17,7 @@ namespace gnomon::cli {
 struct TryOptions {  // as typed
   unsigned port = 0, pid = 0;
   std::string fraction, profile, duration = "60s", report, output = "table", budget_cpu, budget_memory,
-                                 log_level = "error";
+                                 log_level = "error", credentials = "/etc/gnomon/credentials";
   std::vector<std::string> replay_writes;
   std::string protocol, max_cost, compare_responses;
   bool stay = false, exit_code = false;

@@ -76,6 +76,7 @@ absl::Status Session::Impl::attach() {
   replay::Target target{.address = shadow->address(), .port = shadow->port()};
   ASSIGN_OR_RETURN(tls, find_tls(kProc, instance.pid, shadow->replay_netns(), target, stop_event.get()));
   target.tls = tls.spoken;
+  ASSIGN_OR_RETURN(target.client.password, read_password(services.credentials, plan.service.name));
   if (plan.service.comparison.level == document::Comparison::Level::kBody)
     target.client.kept_body_bytes = plan.service.comparison.bytes.value;
   ASSIGN_OR_RETURN(shadow_slot, services.probe.take_slot());

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "agent/probe/probe.h"
+#include "agent/session/credentials.h"
 #include "agent/session/plan.h"
 #include "agent/shadow/shadow.h"
 #include "telemetry/sample.h"
@@ -16,6 +17,7 @@ namespace gnomon::session {
 struct Services {  // the node's, shared by all sessions
   probe::Probe& probe;
   shadow::Runtime& runtime;
+  std::string credentials = kCredentials;  // directory: see read_password()
 };
 
 // Runs on a thread of its own from construction to a final state or destruction.

@@ -8,7 +8,7 @@ import sys
 
 import gnomon
 from case import Case
-from services import Grpc, Memcached, NginxHttp2, Postgres, Redis, resp_reply, say
+from services import Grpc, Memcached, NginxHttp2, Postgres, PostgresWithPassword, Redis, resp_reply, say
 
 HTTP2_REQUEST = os.path.join(os.path.dirname(os.path.abspath(__file__)), "http2_request.py")
 
@@ -203,3 +203,18 @@ class PostgresProtocol(Protocols):
         # Of pgbench itself: before each run a count and a look at the catalogue that reads as one that may write, and a
         # statement prepared on each of two connections.
         self.check(session, requests=213, errors=3, withheld=5)
+
+    def test_a_challenge_is_answered_with_the_password_that_the_node_has(self):
+        if not Postgres.PROGRAMS:
+            self.skipTest("needs PostgreSQL's server (package postgresql)")
+        production = self.start(PostgresWithPassword, cgroup=(500, 256 << 20))
+        os.mkdir(self.directory.file("credentials"))
+        self.directory.file("credentials/e2e", production.PASSWORD + "\n")
+
+        def traffic():
+            for _ in range(20):
+                self.assertEqual("2\n", production.client("psql", "-XAtc", "SELECT 1 + 1").stdout)
+
+        session = self.replay(production, lambda: production.client("psql", "-XAtc", "SELECT 1"), traffic, lambda pid: True,
+                              "--credentials", self.directory.file("credentials"))
+        self.check(session, requests=21, errors=0)

@@ -57,8 +57,11 @@ class Postgres(Production):
         if not os.path.exists(home):
             os.mkdir(home, 0o700)
             shutil.chown(home, "postgres", "postgres")
-            self.as_user("initdb", "-N", "-A", "trust", "-D", f"{home}/data")
+            self.initialise(f"{home}/data")
         super().spawn()
+
+    def initialise(self, data):
+        self.as_user("initdb", "-N", "-A", "trust", "-D", data)
 
     def answers(self):
         return super().answers() and self.as_user("pg_isready", "-q", "-h", self.directory.file("pg"), "-p", str(self.port),
@@ -84,6 +87,23 @@ class Postgres(Production):
         """Of the copy with that process id."""
         query = f"SELECT idx_scan FROM pg_stat_user_tables WHERE relname = '{table}'"
         return int(self.client("psql", "-XAtc", query, network=Namespace(pid)).stdout or 0)
+
+
+class PostgresWithPassword(Postgres):
+    """Asks each client for a password by challenge (SCRAM)."""
+
+    PASSWORD = "tr0ub4dor&3"
+
+    def initialise(self, data):
+        home = self.directory.file("pg")
+        with open(f"{home}/password", "w", encoding="utf-8") as file:
+            file.write(self.PASSWORD)
+        shutil.chown(file.name, "postgres", "postgres")
+        self.as_user("initdb", "-N", "-A", "scram-sha-256", "--pwfile", file.name, "-D", data)
+
+    def client(self, program, *arguments, network=None):
+        return gnomon.run(*(network or self.network).enter(), "env", f"PGPASSWORD={self.PASSWORD}",
+                          f"{self.PROGRAMS}/{program}", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", *arguments)
 
 
 class NginxHttp2(Nginx):
