@@ -10,38 +10,39 @@
 #include <string_view>
 
 // clang-format off: one line each
-#define GNOMON_TAP_COUNTERS(COUNTER)                                                                                 \
-  COUNTER(connections, "connections", false, "connections that production had while watched")                        \
-  COUNTER(sampled_connections, "sampled connections", false, "of these, the ones whose requests are captured")       \
-  COUNTER(bytes, "captured bytes", false, "bytes of requests, copied in the kernel; they stay on this machine")      \
-  COUNTER(requests, "captured requests", false, "whole requests found in them")                                      \
-  COUNTER(lost_records, "lost records", true, "the agent was too slow: the kernel's buffer was full")                \
-  COUNTER(lost_bytes, "lost bytes", true, "bytes not copied: in those records, unreadable, or after a hole")         \
-  COUNTER(unreadable_bytes, "unreadable bytes", true, "of the lost bytes, those taken past the tap, or not copied")  \
-  COUNTER(spliced_bytes, "spliced bytes", true, "of the unreadable bytes, those moved on by splice() or sendfile()") \
-  COUNTER(zero_copied_bytes, "zero-copied bytes", true, "of the unreadable bytes, those mapped into the service")    \
-  COUNTER(discarded_bytes, "discarded bytes", true, "of the unreadable bytes, those thrown away by the service")     \
-  COUNTER(other_call_bytes, "bytes by other calls", true, "of the unreadable bytes, read as the tap cannot follow")  \
-  COUNTER(holes, "holes", true, "times that bytes of a captured connection were lost")                               \
-  COUNTER(tls_unseen, "TLS unseen", true, "captured TLS connections whose plaintext went past the probed functions") \
-  COUNTER(peeked, "peeked", false, "reads of bytes that were captured already (MSG_PEEK): skipped")                  \
-  COUNTER(broken_streams, "broken streams", true,                                                                    \
-          "connections given up at a hole, so that nothing damaged is replayed")                                     \
-  COUNTER(unparsable_streams, "unparsable streams", true,                                                            \
-          "connections of an unknown protocol, or that ask for another one")                                         \
-  COUNTER(truncated_requests, "truncated requests", true,                                                            \
-          "closed, or joined, in the middle of a request: not replayed")                                             \
-  COUNTER(oversized_requests, "oversized requests", true, "larger than is replayed")                                 \
-  COUNTER(unjoinable_streams, "unjoinable streams", true, "not seen from their start, which their protocol needs")   \
-  COUNTER(malformed_requests, "malformed requests", true, "a service refuses them: not replayed")                    \
-  COUNTER(cancelled_requests, "cancelled requests", false, "taken back by the client before they were whole")        \
-  COUNTER(unsampled_requests, "unsampled requests", false, "captured, but not chosen by the sampling of requests")   \
-  COUNTER(not_replayable, "not replayable", false, "requests that subscribe, block or ask for another protocol")     \
-  COUNTER(withheld_writes, "withheld writes", false,                                                                 \
-          "requests that may write: replayed only if the descriptor says so")                                        \
-  COUNTER(status_unknown, "status unknown", false,                                                                   \
-          "responses of production without a readable HTTP status: not among its errors")                            \
-  COUNTER(response_bytes, "response bytes", false, "of responses to be compared, copied in the kernel; they stay here") \
+#define GNOMON_TAP_COUNTERS(COUNTER)                                                                                  \
+  COUNTER(connections, "connections", false, "connections that production had while watched")                         \
+  COUNTER(sampled_connections, "sampled connections", false, "of these, the ones whose requests are captured")        \
+  COUNTER(bytes, "captured bytes", false, "bytes of requests, copied in the kernel; they stay on this machine")       \
+  COUNTER(requests, "captured requests", false, "whole requests found in them")                                       \
+  COUNTER(lost_records, "lost records", true, "the agent was too slow: the kernel's buffer was full")                 \
+  COUNTER(lost_bytes, "lost bytes", true, "bytes not copied: in those records, unreadable, or after a hole")          \
+  COUNTER(unreadable_bytes, "unreadable bytes", true, "of the lost bytes, those taken past the tap, or not copied")   \
+  COUNTER(spliced_bytes, "spliced bytes", true, "of the unreadable bytes, those moved on by splice() or sendfile()")  \
+  COUNTER(zero_copied_bytes, "zero-copied bytes", true, "of the unreadable bytes, those mapped into the service")     \
+  COUNTER(discarded_bytes, "discarded bytes", true, "of the unreadable bytes, those thrown away by the service")      \
+  COUNTER(other_call_bytes, "bytes by other calls", true, "of the unreadable bytes, read as the tap cannot follow")   \
+  COUNTER(holes, "holes", true, "times that bytes of a captured connection were lost")                                \
+  COUNTER(tls_unseen, "TLS unseen", true, "captured TLS connections whose plaintext went past the probed functions")  \
+  COUNTER(peeked, "peeked", false, "reads of bytes that were captured already (MSG_PEEK): skipped")                   \
+  COUNTER(broken_streams, "broken streams", true,                                                                     \
+          "connections given up at a hole, so that nothing damaged is replayed")                                      \
+  COUNTER(unparsable_streams, "unparsable streams", true,                                                             \
+          "connections of an unknown protocol, or that ask for another one")                                          \
+  COUNTER(truncated_requests, "truncated requests", true,                                                             \
+          "closed, or joined, in the middle of a request: not replayed")                                              \
+  COUNTER(oversized_requests, "oversized requests", true, "larger than is replayed")                                  \
+  COUNTER(unjoinable_streams, "unjoinable streams", true, "not seen from their start, which their protocol needs")    \
+  COUNTER(malformed_requests, "malformed requests", true, "a service refuses them: not replayed")                     \
+  COUNTER(cancelled_requests, "cancelled requests", false, "taken back by the client before they were whole")         \
+  COUNTER(unsampled_requests, "unsampled requests", false, "captured, but not chosen by the sampling of requests")    \
+  COUNTER(not_replayable, "not replayable", false, "requests that subscribe, block or ask for another protocol")      \
+  COUNTER(withheld_writes, "withheld writes", false,                                                                  \
+          "requests that may write: replayed only if the descriptor says so")                                         \
+  COUNTER(status_unknown, "status unknown", false,                                                                    \
+          "responses of production without a readable HTTP status: not among its errors")                             \
+  COUNTER(response_bytes, "response bytes", false,                                                                    \
+          "of responses to be compared, copied in the kernel; they stay here")                                        \
   COUNTER(response_lost_bytes, "lost response bytes", true, "of those, not copied: the kernel's buffer was too full") \
   COUNTER(response_unreadable_bytes, "unreadable response bytes", true, "of those, sent by sendfile(), say: not copied")
 
