@@ -1,6 +1,8 @@
 #include "agent/probe/ring_reader.h"
 
 #include <poll.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <array>
 #include <atomic>
@@ -14,6 +16,11 @@ namespace {
 
 constexpr int kReached = -ECANCELED;  // of a handler: the ring is not to be read further
 
+// Of what the kernel writes, in pages that may not be written to here.
+std::uint64_t load(const std::uint64_t* position) {
+  return __atomic_load_n(position, __ATOMIC_ACQUIRE);
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<RingReader>> RingReader::open(int hot_map, int large_map, probe_shared* shared,
@@ -22,7 +29,20 @@ absl::StatusOr<std::unique_ptr<RingReader>> RingReader::open(int hot_map, int la
   reader->hot_.reset(ring_buffer__new(hot_map, &RingReader::on_record, reader.get(), nullptr));
   reader->large_.reset(ring_buffer__new(large_map, &RingReader::on_large_record, reader.get(), nullptr));
   if (!reader->hot_ || !reader->large_) return errno_status("probe: cannot map the ring buffers");
+  ASSIGN_OR_RETURN(reader->hot_read_, position(hot_map, 0));
+  ASSIGN_OR_RETURN(reader->hot_reserved_, position(hot_map, 1));
   return reader;
+}
+
+absl::StatusOr<RingReader::Position> RingReader::position(int map, int page) {
+  const auto size = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  void* const mapped = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, map, page * static_cast<off_t>(size));
+  if (mapped == MAP_FAILED) return errno_status("probe: cannot map the positions of a ring buffer");
+  return Position(static_cast<const std::uint64_t*>(mapped));
+}
+
+void RingReader::Unmap::operator()(const std::uint64_t* page) const {
+  ::munmap(const_cast<std::uint64_t*>(page), static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)));
 }
 
 int RingReader::on_record(void* self, void* data, std::size_t size) noexcept {
@@ -48,8 +68,10 @@ absl::Status RingReader::consume(ring_buffer* ring) {
 
 absl::Status RingReader::drain() {
   stop_at_ = std::atomic_ref<__u64>(shared_->spilled);  // before the hot ring is looked at
+  const std::uint64_t older = load(hot_reserved_.get());
   RETURN_IF_ERROR(consume(hot_.get()));
-  return shared_->taken == stop_at_ ? absl::OkStatus() : consume(large_.get());
+  if (load(hot_read_.get()) < older || shared_->taken == stop_at_) return absl::OkStatus();
+  return consume(large_.get());
 }
 
 absl::Status RingReader::wait(Nanos timeout) {

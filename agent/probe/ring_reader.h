@@ -25,7 +25,8 @@ class RingReader {
                                                           Handler handler, void* context);
 
   // Hands over the records that wait. One in the large ring was submitted when the hot one was full, hence after all in
-  // there: the large ring is read up to where it stood before the hot one was emptied.
+  // there: the large ring is read up to where it stood before the hot one was emptied, and not at all while a record
+  // that is still being written keeps what is behind it in the hot one.
   absl::Status drain();
 
   // Returns when a writer asks for the reader, or after `timeout`.
@@ -37,8 +38,15 @@ class RingReader {
   };
   using RingPtr = std::unique_ptr<ring_buffer, RingDeleter>;
 
+  struct Unmap {
+    void operator()(const std::uint64_t* page) const;
+  };
+  // A page of a ring's map that begins with a position, in bytes since the ring was made (kernel/bpf/ringbuf.c).
+  using Position = std::unique_ptr<const std::uint64_t, Unmap>;
+
   RingReader(probe_shared* shared, Handler handler, void* context)
       : shared_(shared), handler_(handler), context_(context) {}
+  static absl::StatusOr<Position> position(int map, int page);
   absl::Status consume(ring_buffer* ring);
   static int on_record(void* self, void* data, std::size_t size) noexcept;
   static int on_large_record(void* self, void* data, std::size_t size) noexcept;
@@ -47,8 +55,9 @@ class RingReader {
   const Handler handler_;
   void* const context_;
   RingPtr hot_, large_;
-  std::uint64_t stop_at_ = 0;  // in records of the large ring
-  absl::Status status_;        // the handler's first that was not ok
+  Position hot_read_, hot_reserved_;  // up to where the hot ring was read, and records begun
+  std::uint64_t stop_at_ = 0;         // in records of the large ring
+  absl::Status status_;               // the handler's first that was not ok
 };
 
 }  // namespace gnomon::probe
