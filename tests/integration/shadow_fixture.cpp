@@ -151,7 +151,7 @@ std::string missing_for_shadows() {
   if (::geteuid() != 0) return "needs root";
   if (const auto runc = find_runc(); !runc.ok()) return std::string(runc.status().message());
   for (const char* program : {"/usr/bin/python3"})
-    if (::access(program, X_OK) != 0) return std::string(program) + " is missing";
+    if (::access(program, X_OK) != 0) return fmt::format("{} is missing", program);
   return "";
 }
 

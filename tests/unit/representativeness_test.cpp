@@ -120,7 +120,7 @@ TEST(MixEndpoint, IsTheTextUpToTheSecondSpaceWithItsDigitsAlike) {
   EXPECT_EQ(class_of("GET /users/17 HTTP/1.1\r\nHost: a"), class_of("GET /users/42 HTTP/1.0\r\nHost: b"));
   EXPECT_NE(class_of("GET /users HTTP/1.1\r\n"), class_of("GET /orders HTTP/1.1\r\n"));
   EXPECT_EQ(class_of("PING\r\nabc"), class_of("PING\r\nxyz"));
-  EXPECT_EQ(class_of(std::string(16, 'a') + "bbb"), class_of(std::string(16, 'a') + "cccccccc"));
+  EXPECT_EQ(class_of("aaaaaaaaaaaaaaaabbb"), class_of("aaaaaaaaaaaaaaaacccccccc"));  // 16 and more
   EXPECT_EQ(class_of("short"), class_of("short"));
   EXPECT_LT(class_of(""), static_cast<__u32>(MIX_ENDPOINTS));
 }
