@@ -146,53 +146,61 @@ static __always_inline void response(struct probe_socket *mark, __u32 status, __
 		count(mark, PROBE_STATUS_ERROR, one_in);
 }
 
+/* An exchange that is measured. */
+struct measured_exchange {
+	struct probe_socket *mark; /* of its socket */
+	struct tcp_sock *tcp;
+	__u32 one_in; /* for how many exchanges it stands */
+};
+
+/* The one under way on a socket. Returns false, most often before anything is looked up, if there is none. */
+static __always_inline bool find_measured(struct sock *sk, struct measured_exchange *exchange)
+{
+	if (!sk->sk_bpf_storage)
+		return false;
+	exchange->tcp = bpf_skc_to_tcp_sock(sk);
+	if (!exchange->tcp)
+		return false;
+	exchange->one_in = measured_one_in(sk, exchange->tcp);
+	if (!exchange->one_in)
+		return false;
+	exchange->mark = watched(sk);
+	return exchange->mark;
+}
+
 /* Bytes may have been queued on a socket. TCP has taken the time when it took up the packet: asking for it again would be half
  * of what this costs. */
 static __always_inline void arrival(struct sock *sk)
 {
+	struct measured_exchange exchange;
 	struct probe_socket *mark;
 	struct tcp_sock *tcp;
-	__u32 one_in;
 
-	if (!sk->sk_bpf_storage)
+	if (!find_measured(sk, &exchange))
 		return;
-	tcp = bpf_skc_to_tcp_sock(sk);
-	if (!tcp)
-		return;
-	one_in = measured_one_in(sk, tcp);
-	if (!one_in)
-		return;
-	mark = watched(sk);
-	if (!mark || (mark->request_ns && !missed(mark, tcp)) || mark->flags & SOCKET_LISTENER)
-		return;
-	if (!bytes_waiting(sk, tcp))
+	mark = exchange.mark;
+	tcp = exchange.tcp;
+	if ((mark->request_ns && !missed(mark, tcp)) || mark->flags & SOCKET_LISTENER || !bytes_waiting(sk, tcp))
 		return;
 	mark->request_ns = tcp->tcp_clock_cache;
 	mark->request_at = tcp->write_seq;
-	mark->thinned = one_in > 1;
+	mark->thinned = exchange.one_in > 1;
 }
 
 /* A socket is about to send `msg`. */
 static __always_inline void sending(struct sock *sk, struct msghdr *msg)
 {
+	struct measured_exchange exchange;
 	struct probe_socket *mark;
-	struct tcp_sock *tcp;
-	__u32 one_in;
 
-	if (!sk->sk_bpf_storage)
+	if (!find_measured(sk, &exchange))
 		return;
-	tcp = bpf_skc_to_tcp_sock(sk);
-	if (!tcp)
+	mark = exchange.mark;
+	if (!live_control(mark))
 		return;
-	one_in = measured_one_in(sk, tcp);
-	if (!one_in)
-		return;
-	mark = watched(sk);
-	if (!mark || !live_control(mark))
-		return;
-	count(mark, PROBE_SENT, one_in);
+	count(mark, PROBE_SENT, exchange.one_in);
 	note_position(sk, mark);
-	if (missed(mark, tcp))
+	if (missed(mark, exchange.tcp))
 		mark->request_ns = 0;
-	response(mark, mark->request_ns ? status_of(msg) : STATUS_UNKNOWN, one_in);
+	response(mark, mark->request_ns ? status_of(msg) : STATUS_UNKNOWN, exchange.one_in);
 }
