@@ -63,11 +63,8 @@ static __always_inline void glance_at_read(struct sock *sk, struct user_cut *rea
 	mark = glance_begins(sk, tcp);
 	if (!mark)
 		return;
-	asm volatile("" : "+r"(n)); /* as in emit_data() */
-	if (n > MIX_BEGINNING)
-		n = MIX_BEGINNING;
-	asm volatile("" : "+r"(n));
-	if (n && !bpf_probe_read_user(begin, n, (const void *)read->cut.from))
+	n = size_within(n, MIX_BEGINNING);
+	if (!bpf_probe_read_user(begin, n, (const void *)read->cut.from))
 		glance(mark, tcp, begin, n, len + (tcp->rcv_nxt - tcp->copied_seq));
 }
 

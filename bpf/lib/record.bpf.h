@@ -187,15 +187,7 @@ static __always_inline void emit_data(struct tap_cut *cut, __u64 n, const __u32 
 		return;
 	}
 	record = to.record;
-	/* The read's size must be seen to be in [1, capacity], on the very register that is passed. clang proves the bounds
-	 * itself and removes a second check, or keeps it on a copy of the register; the verifier (all kernels) then sees an
-	 * unbounded size. The empty asm makes `n` opaque to clang, so that the checks stay. To go with bpf_assert() (clang 18). */
-	asm volatile("" : "+r"(n));
-	if (n > capacity)
-		n = capacity;
-	asm volatile("" : "+r"(n));
-	if (n == 0)
-		n = 1;
+	n = size_within(n, capacity);
 	if (copy_out(cut, record + 1, n, source)) {
 		bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);
 		lose_cut(cut, PROBE_UNREADABLE, source);

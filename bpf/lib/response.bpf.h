@@ -92,13 +92,7 @@ static __always_inline void emit_response(struct response_cut *cut, __u64 n, con
 		return;
 	}
 	record = to.record;
-	/* Both bounds on the very register that is passed: see emit_data(). */
-	asm volatile("" : "+r"(n));
-	if (n > capacity)
-		n = capacity;
-	asm volatile("" : "+r"(n));
-	if (n == 0)
-		n = 1;
+	n = size_within(n, capacity);
 	if (bpf_probe_read_user(record + 1, n, (const void *)cut->from)) {
 		bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);
 		lose_response(cut, RESPONSE_UNREADABLE);

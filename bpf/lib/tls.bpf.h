@@ -78,13 +78,7 @@ static __always_inline void tls_emit(struct tls_cut *cut, __u64 n, const __u32 c
 		return;
 	}
 	record = to.record;
-	/* Both bounds on the very register that is passed: see emit_data(). */
-	asm volatile("" : "+r"(n));
-	if (n > capacity)
-		n = capacity;
-	asm volatile("" : "+r"(n));
-	if (n == 0)
-		n = 1;
+	n = size_within(n, capacity);
 	if (bpf_probe_read_user(record + 1, n, (const void *)cut->from)) {
 		bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);
 		lose(mark, PROBE_UNREADABLE, cut->left);

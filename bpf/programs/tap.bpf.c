@@ -44,11 +44,8 @@ static __always_inline void glance_at_packet(struct sock *sk, const struct tcp_s
 
 	if (!mark || bpf_dynptr_from_skb((struct __sk_buff *)packet, 0, &bytes))
 		return;
-	asm volatile("" : "+r"(len)); /* as in emit_data() */
-	if (len > MIX_BEGINNING)
-		len = MIX_BEGINNING;
-	asm volatile("" : "+r"(len));
-	if (len && !bpf_dynptr_read(begin, len, &bytes, offset, 0))
+	len = size_within(len, MIX_BEGINNING);
+	if (!bpf_dynptr_read(begin, len, &bytes, offset, 0))
 		glance(mark, tcp, begin, len, tcp->rcv_nxt - tcp->copied_seq);
 }
 
@@ -60,6 +57,7 @@ int BPF_PROG(tap_copy, struct sk_buff *packet, int len)
 	struct sock *sk = packet->sk;
 	struct probe_control *control;
 	struct probe_socket *mark;
+	bool captured, glance;
 	struct tcp_sock *tcp;
 	__s32 offset;
 	__u32 seq;
@@ -68,11 +66,15 @@ int BPF_PROG(tap_copy, struct sk_buff *packet, int len)
 		return 0;
 	/* Not bpf_skc_to_tcp_sock(): it takes only trusted sockets, and what a packet points to is not one (6.18). */
 	tcp = CAST(struct tcp_sock, sk);
+	captured = never_passed_over(sk) || sk->__sk_common.skc_state == BPF_TCP_SYN_RECV;
+	glance = glance_due(sk, tcp);
+	if (!captured && !glance)
+		return 0;
 	seq = tcp->copied_seq;
 	offset = seq - CAST(struct tcp_skb_cb, &packet->cb[0])->seq;
-	if (glance_due(sk, tcp))
+	if (glance)
 		glance_at_packet(sk, tcp, packet, offset, len);
-	if (!never_passed_over(sk) && sk->__sk_common.skc_state != BPF_TCP_SYN_RECV)
+	if (!captured)
 		return 0;
 	mark = watched(sk);
 	if (!mark || !(mark->flags & (SOCKET_SAMPLED | SOCKET_LISTENER)) || mark->flags & SOCKET_PACKETS)
