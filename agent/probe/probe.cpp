@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/magic.h>
-#include <netinet/in.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/vfs.h>
@@ -23,6 +22,7 @@
 #include "agent/probe/programs.h"
 #include "agent/probe/response_probe.h"
 #include "agent/probe/ring_reader.h"
+#include "agent/probe/socket.h"
 #include "agent/probe/tls_probe.h"
 #include "bpf/probe.skel.h"
 #include "common/status.h"
@@ -46,29 +46,6 @@ absl::Status check_options(const Options& options) {
       fmt::format("probe: ring of {} bytes; allowed: a power of two from {} to {}", ring, page, 1u << 30));
 }
 
-// The value of an integer socket option at SOL_SOCKET.
-absl::StatusOr<int> socket_option(int fd, int name) {
-  int value = 0;
-  socklen_t size = sizeof(value);
-  if (::getsockopt(fd, SOL_SOCKET, name, &value, &size) != 0) {
-    return errno_status(fmt::format("probe: descriptor {} is not a socket that can be watched", fd));
-  }
-  return value;
-}
-
-absl::Status check_socket(int fd, bool listener) {
-  ASSIGN_OR_RETURN(const int protocol, socket_option(fd, SO_PROTOCOL));
-  if (protocol != IPPROTO_TCP) {
-    return absl::InvalidArgumentError(fmt::format("probe: descriptor {} is not a TCP socket", fd));
-  }
-  ASSIGN_OR_RETURN(const int listening, socket_option(fd, SO_ACCEPTCONN));
-  if ((listening != 0) != listener) {
-    return absl::InvalidArgumentError(
-        fmt::format("probe: descriptor {} is {} listening socket", fd, listener ? "not a" : "a"));
-  }
-  return absl::OkStatus();
-}
-
 template <std::size_t N>
 void add(__u64 (&to)[N], const __u64 (&what)[N]) {
   for (std::size_t i = 0; i < N; ++i) to[i] += what[i];
@@ -78,16 +55,6 @@ void add(traffic_mix& to, const traffic_mix& what) {
   add(to.endpoint, what.endpoint);
   add(to.size, what.size);
   add(to.gap, what.gap);
-}
-
-absl::StatusOr<std::uint16_t> local_port(int fd) {
-  sockaddr_storage address{};
-  socklen_t size = sizeof(address);
-  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0)
-    return errno_status(fmt::format("probe: socket {} has no address", fd));
-  // At the same place for IPv4 and IPv6.
-  static_assert(offsetof(sockaddr_in, sin_port) == offsetof(sockaddr_in6, sin6_port));
-  return ntohs(reinterpret_cast<const sockaddr_in&>(address).sin_port);
 }
 
 class KernelProbe final : public Probe {

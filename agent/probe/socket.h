@@ -1,0 +1,16 @@
+#pragma once
+// What a descriptor that shall be watched is.
+
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace gnomon::probe {
+
+// Fails, saying what it is, unless it is a TCP socket that listens, or does not, as `listener` says.
+absl::Status check_socket(int fd, bool listener);
+
+absl::StatusOr<std::uint16_t> local_port(int fd);
+
+}  // namespace gnomon::probe
