@@ -13,6 +13,7 @@
 #include "agent/replay/tls_client.h"
 #include "common/status.h"
 #include "common/unique_fd.h"
+#include "common/wait.h"
 
 namespace gnomon::session {
 namespace {
@@ -26,14 +27,8 @@ constexpr auto kPatience = 1000ms, kLastPatience = 2000ms;
 // A service that reads lines answers at once when it has one; one that speaks TLS answers to the hello before it.
 constexpr char kEndOfLine[] = "\r\n";
 
-// Also, and at once, when `stop` is readable: then all that follows comes to nothing as well.
 bool wait_for(int fd, short events, std::chrono::milliseconds timeout, int stop) {
-  pollfd polled[] = {{.fd = fd, .events = events, .revents = 0}, {.fd = stop, .events = POLLIN, .revents = 0}};
-  int result = 0;
-  do {
-    result = ::poll(polled, 2, static_cast<int>(timeout.count()));
-  } while (result < 0 && errno == EINTR);
-  return result > 0;
+  return gnomon::wait_for(fd, events, std::chrono::steady_clock::now() + timeout, stop);
 }
 
 bool is_stopped(int stop) {

@@ -16,6 +16,7 @@
 
 #include "common/status.h"
 #include "common/unique_fd.h"
+#include "common/wait.h"
 #include "fmt/format.h"
 
 namespace gnomon::shadow {
@@ -25,18 +26,6 @@ using namespace std::string_literals;
 
 constexpr int kLookAgainMs = 2;
 constexpr std::size_t kLongestAnswer = 512;
-
-// Until the descriptor is ready, or not: then patience has ended.
-bool wait_for(int fd, short events, const Patience& patience) {
-  pollfd polled[] = {{.fd = fd, .events = events, .revents = 0}, {.fd = patience.stop, .events = POLLIN, .revents = 0}};
-  int result = 0;
-  do {
-    const auto left =
-        std::chrono::ceil<std::chrono::milliseconds>(patience.deadline - std::chrono::steady_clock::now());
-    result = ::poll(polled, 2, static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
-  } while (result < 0 && errno == EINTR);
-  return result > 0 && polled[0].revents != 0;
-}
 
 absl::StatusOr<UniqueFd> connect_to(const std::string& address, std::uint16_t port, const Patience& patience) {
   const bool v6 = address.find(':') != std::string::npos;
@@ -58,7 +47,7 @@ absl::StatusOr<UniqueFd> connect_to(const std::string& address, std::uint16_t po
   const socklen_t length = v6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
   if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&storage), length) == 0) return socket;
   if (errno != EINPROGRESS) return errno_status(what);
-  if (!wait_for(socket.get(), POLLOUT, patience)) return absl::DeadlineExceededError(what);
+  if (!wait_for(socket.get(), POLLOUT, patience.deadline, patience.stop)) return absl::DeadlineExceededError(what);
   int error = 0;
   socklen_t size = sizeof error;
   ::getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &error, &size);
@@ -78,7 +67,8 @@ absl::StatusOr<Answer> ask(int socket, std::string_view question, const Patience
     return errno_status("asking the shadow");
   Answer answer;
   char buffer[kLongestAnswer];
-  while (answer.bytes.size() < kLongestAnswer && !enough(answer.bytes) && wait_for(socket, POLLIN, patience)) {
+  while (answer.bytes.size() < kLongestAnswer && !enough(answer.bytes) &&
+         wait_for(socket, POLLIN, patience.deadline, patience.stop)) {
     const ssize_t length = ::recv(socket, buffer, sizeof buffer, 0);
     answer.ended = length <= 0;
     if (answer.ended) break;
