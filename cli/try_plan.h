@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "agent/session/credentials.h"
 #include "agent/shadow/shadow.h"
 #include "common/units.h"
 #include "document/profile.h"
@@ -17,7 +18,7 @@ namespace gnomon::cli {
 struct TryOptions {  // as typed
   unsigned port = 0, pid = 0;
   std::string fraction, profile, duration = "60s", report, output = "table", budget_cpu, budget_memory,
-                                 log_level = "error", credentials = "/etc/gnomon/credentials";
+                                 log_level = "error", credentials = session::kCredentials;
   std::vector<std::string> replay_writes;
   std::string protocol, max_cost, compare_responses;
   bool stay = false, exit_code = false;
