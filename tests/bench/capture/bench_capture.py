@@ -165,6 +165,7 @@ def measure_peers(plain, mirrored, sink, rounds, requests):
     uncounted = 0  # of what Gnomon lost, what no counter of its says
     per_replayed = []
     load = lambda service: processes.h2load(service, requests)
+    sent = 2 * requests  # cpu_per_request() warms up with as many
     for number in range(rounds):
         us = {}
         for condition in rotated(["off", *ratio], number):
@@ -175,25 +176,25 @@ def measure_peers(plain, mirrored, sink, rounds, requests):
                 us[condition], seen = with_agent(plain, lambda: cpu_per_request(plain, load), "--fraction", "1",
                                                  "--replay-port", str(sink.port))
                 answered = seen["replay"]["answered"]
-                lost[condition] += requests - answered
-                uncounted += requests - answered - sum(seen["replay"][key] for key in ("shed", "timed_out", "reset"))
+                lost[condition] += sent - answered
+                uncounted += sent - answered - sum(seen["replay"][key] for key in ("shed", "timed_out", "reset"))
                 per_replayed.append(seen["cpu_us"] / max(1, answered))
-                own[condition].append(seen["cpu_us"] / requests)
+                own[condition].append(seen["cpu_us"] / sent)
             elif condition == "nginx_mirror":
                 us[condition] = cpu_per_request(mirrored, load)
-                lost[condition] += requests - (processes.served(sink) - before - 1)
+                lost[condition] += sent - (processes.served(sink) - before - 1)
             else:
                 tcpdump = Tcpdump(plain)
                 us[condition] = cpu_per_request(plain, load)
                 cpu_us, dropped = tcpdump.stop()
-                own[condition].append(cpu_us / requests)
+                own[condition].append(cpu_us / sent)
                 lost[condition] += dropped
         for name in ratio:
             ratio[name].append(us[name] / us["off"])
         say(f"peers {number + 1}/{rounds}: {us['off']:.2f} us, " +
             ", ".join(f"{name} x{values[-1]:.3f}" for name, values in ratio.items()) +
             f", gnomon {per_replayed[-1]:.2f} us a replayed request")
-    peers = {name: {"target_cpu_ratio": spread(values), "lost": lost[name], "of": rounds * requests}
+    peers = {name: {"target_cpu_ratio": spread(values), "lost": lost[name], "of": rounds * sent}
              for name, values in ratio.items()}
     peers["gnomon"]["lost_uncounted"] = uncounted
     for name, values in own.items():
