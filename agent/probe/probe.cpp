@@ -18,7 +18,7 @@
 #include <mutex>
 #include <vector>
 
-#include "agent/probe/kernel_log.h"
+#include "agent/probe/attach.h"
 #include "agent/probe/programs.h"
 #include "agent/probe/response_probe.h"
 #include "agent/probe/ring_reader.h"
@@ -32,11 +32,6 @@ namespace gnomon::probe {
 namespace {
 
 constexpr Nanos kPollInterval = std::chrono::milliseconds(5);  // how often an idle reader looks: see PROBE_WAKE_BYTES
-
-struct LinkDeleter {
-  void operator()(bpf_link* link) const { bpf_link__destroy(link); }
-};
-using LinkPtr = std::unique_ptr<bpf_link, LinkDeleter>;
 
 absl::Status check_options(const Options& options) {
   const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
@@ -85,8 +80,6 @@ class KernelProbe final : public Probe {
     void operator()(probe_shared* page) const { ::munmap(page, sizeof(*page)); }
   };
 
-  absl::StatusOr<LinkPtr> attach(const char* program);
-  absl::StatusOr<LinkPtr> attach_to_cgroups(const char* program);
   absl::Status need_tap(Slot slot);
   void drop_needs(Slot slot);
   void look_past_tap();
@@ -126,35 +119,13 @@ class KernelProbe final : public Probe {
   std::size_t handed_over_ = 0;
 };
 
-absl::StatusOr<LinkPtr> KernelProbe::attach(const char* program) {
-  const KernelLog log;
-  LinkPtr link(bpf_program__attach(bpf_object__find_program_by_name(skeleton_->obj, program)));
-  if (!link) return errno_status(fmt::format("probe: cannot attach {}; libbpf: {}", program, log.tail()));
-  return link;
-}
-
-// To the root of the v2 hierarchy, hence all sockets: which cgroup a socket is of was settled when it was made.
-absl::StatusOr<LinkPtr> KernelProbe::attach_to_cgroups(const char* program) {
-  for (const char* root : {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"}) {
-    struct statfs kind {};
-    if (::statfs(root, &kind) != 0 || kind.f_type != CGROUP2_SUPER_MAGIC) continue;
-    const UniqueFd directory(::open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    const KernelLog log;
-    LinkPtr link(
-        bpf_program__attach_cgroup(bpf_object__find_program_by_name(skeleton_->obj, program), directory.get()));
-    if (!link) return errno_status(fmt::format("probe: cannot attach {} to {}; libbpf: {}", program, root, log.tail()));
-    return link;
-  }
-  return absl::FailedPreconditionError("probe: no cgroup v2 hierarchy is mounted at /sys/fs/cgroup or below it");
-}
-
 absl::Status KernelProbe::start() {
   void* const page =
       ::mmap(nullptr, sizeof(probe_shared), PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(skeleton_->maps.shared), 0);
   if (page == MAP_FAILED) return errno_status("probe: cannot map the page shared with the kernel");
   shared_.reset(static_cast<probe_shared*>(page));
   for (const char* program : {choice_.begin, choice_.arrival, choice_.send}) {
-    ASSIGN_OR_RETURN(LinkPtr link, attach(program));
+    ASSIGN_OR_RETURN(LinkPtr link, attach(skeleton_->obj, program));
     links_.push_back(std::move(link));
   }
   ASSIGN_OR_RETURN(rings_, RingReader::open(bpf_map__fd(skeleton_->maps.hot_ring), bpf_map__fd(skeleton_->maps.ring),
@@ -165,7 +136,7 @@ absl::Status KernelProbe::start() {
 // Connections of the slot are sampled, or will be. Reads of the whole machine pass the tap: it is there only if one is.
 absl::Status KernelProbe::need_tap(Slot slot) {
   if (!tap_link_) {
-    ASSIGN_OR_RETURN(tap_link_, attach(choice_.tap));
+    ASSIGN_OR_RETURN(tap_link_, attach(skeleton_->obj, choice_.tap));
   }
   need_tap_.set(slot);
   return absl::OkStatus();
@@ -191,11 +162,11 @@ void KernelProbe::look_past_tap() {
     if (!check_taken(slot).ok()) continue;
     // Without them the bytes are counted all the same, their cause being unknown, or not captured.
     if (choice_.cause != nullptr && !need_cause_[slot]) {
-      if (!cause_link_) cause_link_ = attach(choice_.cause).value_or(nullptr);
+      if (!cause_link_) cause_link_ = attach(skeleton_->obj, choice_.cause).value_or(nullptr);
       need_cause_[slot] = cause_link_ != nullptr;
     }
     if (found != PAST_TAP_SPLICED || choice_.packets == nullptr || need_packets_[slot]) continue;
-    if (!packets_link_) packets_link_ = attach_to_cgroups(choice_.packets).value_or(nullptr);
+    if (!packets_link_) packets_link_ = attach_to_cgroups(skeleton_->obj, choice_.packets).value_or(nullptr);
     need_packets_[slot] = packets_link_ != nullptr;
     if (need_packets_[slot]) shared_->control[slot].flags |= CONTROL_PACKETS;
   }

@@ -46,7 +46,7 @@ absl::StatusOr<std::unique_ptr<TlsProbe>> TlsProbe::load(bpf_object* tap, Ring r
   return std::unique_ptr<TlsProbe>(new TlsProbe(std::move(skeleton)));
 }
 
-absl::StatusOr<std::vector<TlsProbe::LinkPtr>> TlsProbe::probe_library(const tls::Library& library) {
+absl::StatusOr<std::vector<LinkPtr>> TlsProbe::probe_library(const tls::Library& library) {
   std::vector<LinkPtr> links;
   for (const auto& [function, offset] : library.offsets) {
     bpf_program* const enter = program_for(*skeleton_, function);

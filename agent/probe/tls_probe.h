@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "agent/probe/attach.h"
 #include "agent/probe/share_maps.h"
 #include "agent/tls/library.h"
 #include "bpf/abi/probe.h"
@@ -33,10 +34,6 @@ class TlsProbe {
   void detach(std::uint32_t slot);
 
  private:
-  struct LinkDeleter {
-    void operator()(bpf_link* link) const { bpf_link__destroy(link); }
-  };
-  using LinkPtr = std::unique_ptr<bpf_link, LinkDeleter>;
   struct SkeletonDeleter {
     void operator()(tls_bpf* skeleton) const;
   };
