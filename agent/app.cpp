@@ -202,6 +202,12 @@ class AppImpl final : public App {
                               link_ ? static_cast<double>(link_->dropped_samples()) : 0));
     families.push_back(single("gnomon_agent_tap_ring_bytes", "size of the kernel's buffer of captured bytes",
                               static_cast<double>(config_.tap_ring.value)));
+    {
+      const std::shared_lock lock(sessions_mutex_);
+      families.push_back(single("gnomon_agent_probe_missed_runs_total",
+                                "runs of the kernel's programs that it skipped, since a session first asked for them",
+                                probe_ ? static_cast<double>(probe_->missed_runs()) : 0));
+    }
     std::vector<telemetry::SessionTotals> sessions;
     {
       const std::lock_guard lock(mutex_);
@@ -222,7 +228,11 @@ class AppImpl final : public App {
 
   absl::Status start_tap() {
     if (probe_) return absl::OkStatus();
-    ASSIGN_OR_RETURN(probe_, probe::Probe::load({.ring = config_.tap_ring}));
+    ASSIGN_OR_RETURN(auto loaded, probe::Probe::load({.ring = config_.tap_ring}));
+    {
+      const std::unique_lock lock(sessions_mutex_);
+      probe_ = std::move(loaded);
+    }
     tap_stop_ = false;
     tap_ = std::thread([this] { tap_loop(); });
     return absl::OkStatus();
@@ -232,6 +242,7 @@ class AppImpl final : public App {
     if (!probe_) return;
     tap_stop_ = true;
     tap_.join();
+    const std::unique_lock lock(sessions_mutex_);
     probe_.reset();
   }
 
@@ -245,7 +256,7 @@ class AppImpl final : public App {
     while (!tap_stop_)
       if (auto polled = probe_->poll(sink, kTapPoll); !polled.ok()) {
         spdlog::error("{}", std::string(polled.status().message()));
-        return;
+        return;  // sessions end when they look at the probe
       }
   }
 

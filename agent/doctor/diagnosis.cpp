@@ -24,7 +24,8 @@ std::vector<std::pair<std::string, std::string>> evidence(const Facts& facts) {
         same->second = "yes";
     };
     for (const auto& tap : facts.probe->tap) add(tap.attempt);
-    for (const auto* attempts : {&facts.probe->begin, &facts.probe->arrival, &facts.probe->send, &facts.probe->cause})
+    for (const auto* attempts :
+         {&facts.probe->begin, &facts.probe->arrival, &facts.probe->send, &facts.probe->end, &facts.probe->cause})
       for (const probe::Attempt& attempt : *attempts) add(attempt);
   }
   found.emplace_back("ring buffer", evidence_of(facts.ring.error));

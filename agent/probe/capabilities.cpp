@@ -46,6 +46,7 @@ absl::StatusOr<Capabilities> find_capabilities() {
   found.begin = try_all(kBeginPrograms);
   found.arrival = try_all(kArrivalPrograms);
   found.send = try_all(kSendPrograms);
+  found.end = try_all(kEndPrograms);
   found.cause = try_all(kCausePrograms);
   found.packets = try_all(kPacketPrograms);
   return found;

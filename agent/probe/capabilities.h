@@ -41,6 +41,7 @@ struct Capabilities {
   std::vector<Attempt> arrival;  // a request is there to be read
   std::vector<Attempt> send;     // the service sends a response
   // The probe does without these.
+  std::vector<Attempt> end;      // end of sockets, for connections whose own end was missed
   std::vector<Attempt> cause;    // how bytes were taken that the tap did not see
   std::vector<Attempt> packets;  // capture of what is spliced, as it arrives
 

@@ -72,6 +72,7 @@ class KernelProbe final : public Probe {
   absl::Status set_tls(Slot slot, std::span<const tls::Library> libraries) override;
   absl::Status set_responses(Slot slot, Bytes bound) override;
   absl::StatusOr<Reading> read(Slot slot) override;
+  std::uint64_t missed_runs() const override;
   absl::StatusOr<probe_mixes> read_mixes(Slot slot) override;
   absl::StatusOr<std::size_t> poll(const RecordSink& sink, Nanos timeout) override;
 
@@ -124,7 +125,8 @@ absl::Status KernelProbe::start() {
       ::mmap(nullptr, sizeof(probe_shared), PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(skeleton_->maps.shared), 0);
   if (page == MAP_FAILED) return errno_status("probe: cannot map the page shared with the kernel");
   shared_.reset(static_cast<probe_shared*>(page));
-  for (const char* program : {choice_.begin, choice_.arrival, choice_.send}) {
+  for (const char* program : {choice_.begin, choice_.arrival, choice_.send, choice_.end}) {
+    if (program == nullptr) continue;
     ASSIGN_OR_RETURN(LinkPtr link, attach(skeleton_->obj, program));
     links_.push_back(std::move(link));
   }
@@ -348,6 +350,18 @@ absl::StatusOr<Reading> KernelProbe::read(Slot slot) {
   }
   reading.service_time.add_sum(Nanos(static_cast<Nanos::rep>(now.service_time.sum_ns - then.service_time.sum_ns)));
   return reading;
+}
+
+std::uint64_t KernelProbe::missed_runs() const {
+  std::uint64_t missed = 0;
+  bpf_program* program = nullptr;
+  bpf_object__for_each_program(program, skeleton_->obj) {
+    bpf_prog_info info{};
+    __u32 size = sizeof(info);
+    const int fd = bpf_program__fd(program);
+    if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &size) == 0) missed += info.recursion_misses;
+  }
+  return missed;
 }
 
 absl::StatusOr<probe_mixes> KernelProbe::read_mixes(Slot slot) {

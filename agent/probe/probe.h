@@ -77,7 +77,12 @@ class Probe {
   // it be seen. Until release_slot().
   virtual absl::Status set_responses(Slot slot, Bytes bound) = 0;
 
+  // Fails, too, once a poll() has.
   virtual absl::StatusOr<Reading> read(Slot slot) = 0;
+
+  // How often the kernel did not run one of the programs, since they were loaded, as it had interrupted the same one on
+  // the same processor. What is missed so of a connection's life is made up for; an exchange may go unmeasured.
+  virtual std::uint64_t missed_runs() const = 0;
 
   // Of the requests since the slot was taken that were glanced at; empty unless some of its connections are sampled and
   // others not, and for TLS.

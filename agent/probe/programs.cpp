@@ -63,6 +63,7 @@ Choice first_choice(std::optional<TapDesign> design) {
                 .begin = kBeginPrograms.front(),
                 .arrival = kArrivalPrograms.front(),
                 .send = kSendPrograms.front(),
+                .end = kEndPrograms.front(),
                 .cause = kCausePrograms.front(),
                 .packets = kPacketPrograms.front()};
   const auto tap = std::ranges::find(kTapPrograms, choice.design, &TapProgram::design);
@@ -72,7 +73,7 @@ Choice first_choice(std::optional<TapDesign> design) {
 
 std::vector<const char*> programs_of(const Choice& choice) {
   std::vector<const char*> programs;
-  for (const char* program : {choice.begin, choice.tap, choice.arrival, choice.send, choice.cause, choice.packets})
+  for (const char* program : {choice.begin, choice.tap, choice.arrival, choice.send, choice.end, choice.cause, choice.packets})
     if (program != nullptr) programs.push_back(program);
   return programs;
 }
@@ -91,6 +92,7 @@ void tell_loaded(Choice& choice, const probe_bpf& skeleton) {
                   .begin = {loads(choice.begin)},
                   .arrival = {loads(choice.arrival)},
                   .send = {loads(choice.send)},
+                  .end = {loads(choice.end)},
                   .cause = {loads(choice.cause)},
                   .packets = {loads(choice.packets)}};
 }
@@ -164,6 +166,8 @@ absl::StatusOr<Choice> choose(std::optional<TapDesign> design) {
   for (const char* program : kSendPrograms)
     if (take(program, &choice.send, tried.send)) break;
   if (choice.send == nullptr) return none_loads("what a service sends", tried.send);
+  for (const char* program : kEndPrograms)
+    if (take(program, &choice.end, tried.end)) break;
   for (const char* program : kCausePrograms)
     if (take(program, &choice.cause, tried.cause)) break;
   for (const char* program : kPacketPrograms)

@@ -30,6 +30,7 @@ inline constexpr std::array kTapPrograms = {TapProgram{TapDesign::kPacketCopy, "
                                             TapProgram{TapDesign::kReceiveReturn, "tap_return"},
                                             TapProgram{TapDesign::kReceiveCall, "tap_call"}};
 inline constexpr std::array kBeginPrograms = {"tap_state"};
+inline constexpr std::array kEndPrograms = {"tap_destroy"};
 inline constexpr std::array kArrivalPrograms = {"lat_ready", "lat_readable"};
 inline constexpr const char* kSentProgram = "lat_sent";  // sees a send when it is over: too late for thinning
 inline constexpr std::array kSendPrograms = {"lat_send", "lat_sendmsg", kSentProgram};
@@ -46,6 +47,7 @@ struct Choice {
   Capabilities tried;  // nothing beyond what was chosen
   TapDesign design = TapDesign::kPacketCopy;
   const char *tap = nullptr, *begin = nullptr, *arrival = nullptr, *send = nullptr;
+  const char* end = nullptr;      // null: ends that `begin` misses are not told
   const char* cause = nullptr;    // null: causes of loss remain unknown
   const char* packets = nullptr;  // null: what is spliced is not captured
 };

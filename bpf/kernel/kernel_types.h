@@ -39,6 +39,7 @@ struct tcp_sock {
 	__u32 write_seq;  /* of the next byte that the application sends */
 	__u32 lsndtime;   /* jiffies when it last sent, or when the connection was established */
 	__u64 tcp_clock_cache; /* CLOCK_MONOTONIC in ns, when a packet was last received or sent */
+	__u64 bytes_received; /* payload, each once */
 };
 
 struct tcp_skb_cb {

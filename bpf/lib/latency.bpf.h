@@ -168,6 +168,39 @@ static __always_inline bool find_measured(struct sock *sk, struct measured_excha
 	return exchange->mark;
 }
 
+/* A connection begins that a listener's mark was copied to: takes that mark off, throws the dice. */
+static __always_inline void begin_connection(struct sock *sk, struct probe_socket *mark, const struct probe_control *control)
+{
+	mark->flags &= ~SOCKET_LISTENER;
+	mark->flags |= SOCKET_DICED;
+	count(mark, PROBE_CONNECTIONS, 1);
+	if (control->flags & CONTROL_WHOLE)
+		bpf_get_socket_cookie(sk); /* see never_passed_over() */
+	if (bpf_get_prandom_u32() < control->sample_threshold) {
+		mark->flags |= SOCKET_SAMPLED;
+		mark->conn_id = bpf_get_socket_cookie(sk);
+	}
+}
+
+/* A connection of whose begin nobody heard: the kernel does not run a program that it interrupts on the same processor, and an
+ * interrupt may establish connections while another one ends. Its stream is announced with its next read; what the service has
+ * read by now is lost. */
+static __always_inline void begin_late(struct sock *sk, struct tcp_sock *tcp, struct probe_socket *mark)
+{
+	struct probe_control *control = live_control(mark);
+	__u32 read;
+
+	if (!control)
+		return;
+	begin_connection(sk, mark, control);
+	read = (__u32)tcp->bytes_received - bytes_waiting(sk, tcp);
+	if (!(mark->flags & SOCKET_SAMPLED) || !read)
+		return;
+	mark->flags |= SOCKET_JOINED;
+	count(mark, PROBE_BYTES, read);
+	count(mark, PROBE_UNREADABLE, read);
+}
+
 /* Bytes may have been queued on a socket. TCP has taken the time when it took up the packet: asking for it again would be half
  * of what this costs. */
 static __always_inline void arrival(struct sock *sk)
@@ -180,6 +213,8 @@ static __always_inline void arrival(struct sock *sk)
 		return;
 	mark = exchange.mark;
 	tcp = exchange.tcp;
+	if (mark->flags & SOCKET_LISTENER && sk->__sk_common.skc_state == BPF_TCP_ESTABLISHED)
+		begin_late(sk, tcp, mark);
 	if ((mark->request_ns && !missed(mark, tcp)) || mark->flags & SOCKET_LISTENER || !bytes_waiting(sk, tcp))
 		return;
 	mark->request_ns = tcp->tcp_clock_cache;

@@ -95,20 +95,13 @@ static __always_inline void tap_bytes(struct probe_socket *mark, struct sk_buff 
 		bpf_loop(len / PROBE_LARGE_CHUNK + 1, next_packet_chunk, &cut, 0);
 }
 
-/* Once for each accepted connection: takes the listener's mark off, throws the dice. */
+/* Once for each accepted connection. */
 static __always_inline void tap_established(struct sock *sk, struct tcp_sock *tcp, struct probe_socket *mark,
 					    const struct probe_control *control)
 {
-	mark->flags &= ~SOCKET_LISTENER;
-	mark->flags |= SOCKET_DICED;
-	count(mark, PROBE_CONNECTIONS, 1);
-	if (control->flags & CONTROL_WHOLE)
-		bpf_get_socket_cookie(sk); /* see never_passed_over() */
-	if (bpf_get_prandom_u32() < control->sample_threshold) {
-		mark->flags |= SOCKET_SAMPLED;
-		mark->conn_id = bpf_get_socket_cookie(sk);
+	begin_connection(sk, mark, control);
+	if (mark->flags & SOCKET_SAMPLED)
 		tap_open(mark, control, tcp->copied_seq);
-	}
 	arrival(sk); /* TCP Fast Open: the request came with the SYN */
 }
 

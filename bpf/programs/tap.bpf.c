@@ -34,6 +34,24 @@ int BPF_PROG(tap_state, struct sock *sk, int old_state, int new_state)
 	return 0;
 }
 
+/* The socket's end, after that of its connection: tells what nobody was told, see begin_late(). */
+SEC("tp_btf/tcp_destroy_sock")
+int BPF_PROG(tap_destroy, struct sock *sk)
+{
+	struct probe_socket *mark;
+	struct tcp_sock *tcp;
+
+	if (!never_passed_over(sk))
+		return 0;
+	mark = watched(sk);
+	if (!mark || (mark->flags & (SOCKET_SAMPLED | SOCKET_OPENED)) != (SOCKET_SAMPLED | SOCKET_OPENED))
+		return 0;
+	tcp = bpf_skc_to_tcp_sock(sk);
+	if (tcp && live_control(mark))
+		tap_closed(sk, tcp, mark);
+	return 0;
+}
+
 /* The `len` bytes at `offset` of the packet are read. */
 static __always_inline void glance_at_packet(struct sock *sk, const struct tcp_sock *tcp, struct sk_buff *packet, __s32 offset,
 					     __u64 len)

@@ -30,6 +30,7 @@ class ScriptedProbe final : public probe::Probe {
   absl::Status set_responses(probe::Slot, Bytes) override { return absl::OkStatus(); }
   absl::Status set_tls(probe::Slot, std::span<const tls::Library>) override { return absl::OkStatus(); }
   absl::StatusOr<probe::Reading> read(probe::Slot slot) override { return readings[slot]; }
+  std::uint64_t missed_runs() const override { return 0; }
   absl::StatusOr<probe_mixes> read_mixes(probe::Slot) override { return probe_mixes{}; }
   absl::StatusOr<std::size_t> poll(const probe::RecordSink&, Nanos) override { return 0; }
   std::map<probe::Slot, probe::Reading> readings;
