@@ -2,12 +2,9 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <linux/magic.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -26,7 +23,6 @@
 #include "agent/probe/tls_probe.h"
 #include "bpf/probe.skel.h"
 #include "common/status.h"
-#include "common/unique_fd.h"
 
 namespace gnomon::probe {
 namespace {
@@ -84,6 +80,7 @@ class KernelProbe final : public Probe {
   absl::Status need_tap(Slot slot);
   void drop_needs(Slot slot);
   void look_past_tap();
+  absl::StatusOr<std::size_t> poll_rings(Nanos timeout);
   void tell_thinning();
   static absl::Status on_record(void* context, std::span<const std::byte> record);
   absl::Status check_taken(Slot slot) const;
@@ -108,6 +105,7 @@ class KernelProbe final : public Probe {
   std::unique_ptr<RingReader> rings_;
   int cpus_;
   std::mutex slots_;  // guards links and what take_slot() and release_slot() change; poll() reads generations without
+  absl::Status polled_;  // not OK once a poll() has failed
   std::uint32_t last_generation_ = 0;
   // 0: free. Read by the polling thread, to drop what released slots left in the ring.
   std::array<std::atomic<std::uint32_t>, PROBE_SLOTS> generation_{};
@@ -334,6 +332,7 @@ absl::StatusOr<probe_measured> KernelProbe::totals(Slot slot) const {
 absl::StatusOr<Reading> KernelProbe::read(Slot slot) {
   const std::lock_guard lock(slots_);
   RETURN_IF_ERROR(check_taken(slot));
+  RETURN_IF_ERROR(polled_);
   ASSIGN_OR_RETURN(const probe_measured now, totals(slot));
   const probe_measured& then = *baseline_[slot];
   Reading reading;
@@ -392,6 +391,15 @@ absl::Status KernelProbe::on_record(void* context, std::span<const std::byte> re
 absl::StatusOr<std::size_t> KernelProbe::poll(const RecordSink& sink, Nanos timeout) {
   sink_ = &sink;
   handed_over_ = 0;
+  absl::StatusOr<std::size_t> polled = poll_rings(timeout);
+  if (!polled.ok()) {
+    const std::lock_guard lock(slots_);
+    polled_ = polled.status();
+  }
+  return polled;
+}
+
+absl::StatusOr<std::size_t> KernelProbe::poll_rings(Nanos timeout) {
   const auto deadline = std::chrono::steady_clock::now() + timeout;
   while (true) {
     look_past_tap();
