@@ -73,7 +73,8 @@ std::unique_ptr<session::Load> start_load(const Settings& settings) {
 }
 
 nlohmann::json replayed(session::Load& load) {
-  for (int i = 0; i < 300 && load.outstanding() > 0; ++i) std::this_thread::sleep_for(10ms);
+  // Longer than a request may take until it counts as timed out.
+  for (int i = 0; i < 1000 && load.outstanding() > 0; ++i) std::this_thread::sleep_for(10ms);
   telemetry::ReplayCounters sum;
   for (const replay::Reading& reading : load.take()) sum += reading.counters;
   return {{"answered", sum.answered}, {"copies", sum.copies},       {"offered", sum.offered},
