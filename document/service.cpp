@@ -61,6 +61,18 @@ absl::Status read_cost(const std::string& text, Service& service) {
   return absl::OkStatus();
 }
 
+absl::Status read_max_request(const std::string& text, Service& service) {
+  if (text.empty()) return absl::OkStatus();
+  auto bytes = parse_bytes(text);
+  if (!bytes.ok()) return annotate(bytes.status(), "shadow.max_request_bytes");
+  if (bytes->value < kLeastMaxRequest.value || bytes->value > kMostMaxRequest.value)
+    return absl::InvalidArgumentError(
+        fmt::format("shadow.max_request_bytes: \"{}\": must be from {} to {} bytes, as \"8Mi\"", text,
+                    kLeastMaxRequest.value, kMostMaxRequest.value));
+  service.max_request = *bytes;
+  return absl::OkStatus();
+}
+
 absl::Status read_bundle(const std::string& path, Service& service) {
   if (!path.empty() && !path.starts_with("/"))
     return absl::InvalidArgumentError(fmt::format(
@@ -98,6 +110,7 @@ absl::StatusOr<Service> validate(const v1::ServiceDescriptor& message) {
     service.sampled_fraction = *fraction;
   }
   RETURN_IF_ERROR(read_sample_by(message.shadow().sample_by(), service));
+  RETURN_IF_ERROR(read_max_request(message.shadow().max_request_bytes(), service));
   RETURN_IF_ERROR(read_bundle(message.shadow().bundle(), service));
   for (const std::string& endpoint : message.shadow().replay_writes()) {
     if (endpoint.empty())

@@ -24,6 +24,9 @@ inline constexpr std::string_view kProtocols[] = {"http1", "http2", "postgres", 
 inline constexpr std::string_view kSampleBy[] = {"connection", "request", "user", "key"};
 inline constexpr std::string_view kSampleByHeader = "header:";
 
+// The bounds of shadow.max_request_bytes, and what it is unless told.
+inline constexpr Bytes kLeastMaxRequest{64u << 10}, kMostMaxRequest{32u << 20}, kDefaultMaxRequest{8u << 20};
+
 struct Service {
   std::string name;
   std::uint16_t port = 0;
@@ -35,6 +38,7 @@ struct Service {
   std::optional<Fraction> max_production_cost{Fraction{0.02}};
   Fraction sampled_fraction{0.05};
   std::string sample_by{kSampleBy[0]};     // one of kSampleBy, or kSampleByHeader and a name
+  Bytes max_request = kDefaultMaxRequest;  // larger ones are counted and not replayed
   std::vector<std::string> replay_writes;  // classes of endpoint, or "*"
   std::string protocol;                    // one of kProtocols; empty: not said
   std::string bundle;                      // directory of what is started in place of a copy; empty: none

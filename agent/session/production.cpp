@@ -25,6 +25,7 @@ absl::StatusOr<std::unique_ptr<Production>> Production::make(probe::Probe& probe
   RETURN_IF_ERROR(probe.set_sampled_fraction(slot, production->connections()));
   ASSIGN_OR_RETURN(const auto comparison, production->compare_responses(service.comparison, tls.spoken));
   const CapturePolicy policy{
+      .limits = {.message_bytes = static_cast<std::size_t>(service.max_request.value)},
       .protocol = protocol::find_protocol(service.protocol),
       .replay_writes = service.replay_writes,
       .sampling = {.fraction = service.sampled_fraction, .selector = service.sample_by, .seed = seed},

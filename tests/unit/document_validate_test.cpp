@@ -238,6 +238,19 @@ TEST(ValidateService, ABundleIsNamedByItsAbsolutePath) {
   EXPECT_THAT(error_of(message), StartsWith("shadow.bundle: \"next\": must be the absolute path"));
 }
 
+TEST(ValidateService, TheLargestRequestIsBounded) {
+  v1::ServiceDescriptor message;
+  message.set_name("web");
+  message.mutable_discovery()->set_port(80);
+  EXPECT_EQ(validate(message)->max_request.value, 8u << 20);
+  message.mutable_shadow()->set_max_request_bytes("128Ki");
+  EXPECT_EQ(validate(message)->max_request.value, 128u << 10);
+  for (const char* bad : {"63Ki", "33Mi", "large"}) {
+    message.mutable_shadow()->set_max_request_bytes(bad);
+    EXPECT_THAT(error_of(message), StartsWith("shadow.max_request_bytes: \"" + std::string(bad) + "\"")) << bad;
+  }
+}
+
 TEST(ValidateService, ResponsesAreComparedOnDemand) {
   using Level = Comparison::Level;
   v1::ServiceDescriptor message;
