@@ -29,6 +29,7 @@ using namespace std::chrono_literals;
 struct Settings {
   std::uint16_t port = 0, replay_port = 0;
   double fraction = 1;
+  std::uint64_t responses = 0;  // bytes of each that are captured
   std::uint64_t ring = 16u << 20;
   bool framing = true;
   int pause_ms = 0;  // of the reader between polls: provokes an overload
@@ -96,6 +97,7 @@ void thin_until_input_ends(probe::Probe& probe, probe::Slot slot) {
 int run(const Settings& settings) {
   auto probe = must(probe::Probe::load({.ring = Bytes{settings.ring}}));
   const probe::Slot slot = must(probe->take_slot());
+  if (settings.responses > 0) must(probe->set_responses(slot, Bytes{settings.responses}));
   const discovery::Instance instance = must(discovery::find_instance("/proc", "/sys/fs/cgroup", settings.port, {}));
   must(probe->set_sampled_fraction(slot, Fraction{settings.fraction}));
   for (const discovery::ListenSocket& listener : instance.listeners) {
@@ -161,6 +163,7 @@ int main(int argc, char** argv) {
   app.add_option("--port", settings.port)->required();
   app.add_option("--replay-port", settings.replay_port);
   app.add_option("--fraction", settings.fraction);
+  app.add_option("--responses", settings.responses, "bytes of each");
   app.add_option("--ring", settings.ring, "bytes");
   app.add_option("--pause-ms", settings.pause_ms);
   app.add_flag("!--no-framing", settings.framing);

@@ -14,12 +14,13 @@ import re
 import statistics
 import subprocess
 import sys
-import tempfile
 
 import processes
 from processes import Agent, Failed
 
-FRACTIONS = {"0": "0", "5": "0.05", "100": "1"}
+# What the agent does: captures a share of the connections, or all of them and the first 4 KiB of each response.
+CONDITIONS = {"0": ["--fraction", "0"], "5": ["--fraction", "0.05"], "100": ["--fraction", "1"],
+              "100_and_responses": ["--fraction", "1", "--responses", "4096"]}
 
 
 def say(text):
@@ -65,9 +66,9 @@ def with_empty_programs(measure):
 
 
 def measure_ratios(service, load, rounds, name):
-    """CPU of the service per request at each fraction, and with empty programs at the same tracepoints, which is the least that
+    """CPU of the service per request in each condition, and with empty programs at the same tracepoints, which is the least that
     any can cost, over that without the agent; and the agent's own at 100%."""
-    keys = ["empty", *FRACTIONS]
+    keys = ["empty", *CONDITIONS]
     ratios, own, plain = {key: [] for key in keys}, [], []
     for number in range(rounds):
         round_us = {}
@@ -78,8 +79,7 @@ def measure_ratios(service, load, rounds, name):
             if condition == "empty":
                 round_us["empty"] = with_empty_programs(lambda: cpu_per_request(service, load))
                 continue
-            round_us[condition], seen = with_agent(service, lambda: cpu_per_request(service, load), "--fraction",
-                                                   FRACTIONS[condition])
+            round_us[condition], seen = with_agent(service, lambda: cpu_per_request(service, load), *CONDITIONS[condition])
             if condition == "100":
                 own.append(seen["cpu_us"] / max(1, seen["requests"]))
         plain.append(round_us["off"])
@@ -90,28 +90,20 @@ def measure_ratios(service, load, rounds, name):
     return {"off_us": spread(plain), **{key: spread(values) for key, values in ratios.items()}}, own
 
 
-def p99_us(service, requests, per_connection):
-    with tempfile.NamedTemporaryFile(prefix="gnomon-bench-") as log:
-        processes.h2load(service, requests, f"--rps={per_connection}", f"--log-file={log.name}")
-        latencies = sorted(int(line.split()[2]) for line in log.read().decode().splitlines())
-    return latencies[int(len(latencies) * 0.99)]
-
-
 def measure_p99(service, rounds, seconds):
-    """Added p99 at half of what the service can do, each connection's requests paced."""
+    """Added p99 at half of what the service can do, its requests at random times."""
     begin = os.times().elapsed
-    most = processes.h2load(service, 60000) / (os.times().elapsed - begin)
-    per_connection = max(1, int(most / 2 / 50))
+    rate = int(processes.h2load(service, 60000) / (os.times().elapsed - begin) / 2)
     added, plain = [], []
     for number in range(rounds):
         values = {}
         for condition in rotated(["off", "100"], number):
-            run = lambda: p99_us(service, per_connection * 50 * seconds, per_connection)
+            run = lambda: processes.paced(service, rate, seconds)["p99_us"]
             values[condition] = run() if condition == "off" else with_agent(service, run, "--fraction", "1")[0]
         plain.append(values["off"])
         added.append(values["100"] - values["off"])
-        say(f"p99 {number + 1}/{rounds}: {values['off']} us, {added[-1]:+} us at {per_connection * 50} requests/s")
-    return {"off_us": spread(plain), "added_us": spread(added), "requests_per_s": per_connection * 50}
+        say(f"p99 {number + 1}/{rounds}: {values['off']} us, {added[-1]:+.1f} us at {rate} requests/s")
+    return {"off_us": spread(plain), "added_us": spread(added), "requests_per_s": rate}
 
 
 def measure_memory(service, connections):

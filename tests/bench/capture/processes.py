@@ -178,6 +178,10 @@ def ping(service, requests, connections=1):
     return json.loads(generate([str(BIN / "capture-pingpong"), "ping", str(service.port), str(connections), str(requests)]))
 
 
+def paced(service, rate, seconds):
+    return json.loads(generate([str(BIN / "capture-paced"), str(service.port), "50", str(rate), str(seconds)]))
+
+
 def served(service):
     """Requests that an nginx of ours has answered."""
     import urllib.request
