@@ -112,7 +112,8 @@ class KernelProbe final : public Probe {
   std::array<std::unique_ptr<probe_measured>, PROBE_SLOTS> baseline_;
   std::array<response_counters, PROBE_SLOTS> response_baseline_{};
   std::array<unsigned, PROBE_SLOTS> thinning_{};
-  std::array<std::bitset<PROBE_PORTS>, PROBE_SLOTS> ports_;  // of the slot's listeners, modulo PROBE_PORTS
+  std::bitset<PROBE_SLOTS> whole_;                           // not thinned, whatever is asked for
+  std::array<std::bitset<PROBE_PORTS>, PROBE_SLOTS> ports_;  // of the slot's listeners: see probe_port()
   // Of the poll() under way.
   const RecordSink* sink_ = nullptr;
   std::size_t handed_over_ = 0;
@@ -208,6 +209,7 @@ void KernelProbe::release_slot(Slot slot) {
   baseline_[slot].reset();
   drop_needs(slot);
   thinning_[slot] = 0;
+  whole_.reset(slot);
   ports_[slot].reset();
   tell_thinning();
   if (tls_) tls_->detach(slot);
@@ -256,7 +258,8 @@ absl::Status KernelProbe::set_thinning(Slot slot, unsigned thinning) {
 absl::Status KernelProbe::measure_whole(Slot slot) {
   const std::lock_guard lock(slots_);
   RETURN_IF_ERROR(check_taken(slot));
-  shared_->control[slot].flags |= CONTROL_WHOLE;
+  whole_.set(slot);
+  tell_thinning();
   return absl::OkStatus();
 }
 
@@ -265,8 +268,7 @@ void KernelProbe::tell_thinning() {
   for (std::size_t port = 0; port < PROBE_PORTS; ++port) {
     std::optional<unsigned> least;
     for (Slot slot = 0; slot < PROBE_SLOTS; ++slot)
-      if (ports_[slot][port] && (shared_->control[slot].flags & CONTROL_WHOLE) == 0)
-        least = std::min(least.value_or(PROBE_MOST_THINNING), thinning_[slot]);
+      if (ports_[slot][port]) least = std::min(least.value_or(PROBE_MOST_THINNING), whole_[slot] ? 0 : thinning_[slot]);
     std::atomic_ref<__u8>(shared_->thinning[port]) = static_cast<__u8>(least.value_or(0));
   }
 }
@@ -274,8 +276,9 @@ void KernelProbe::tell_thinning() {
 absl::Status KernelProbe::watch_listener(int fd, Slot slot) {
   RETURN_IF_ERROR(mark(fd, slot, SOCKET_LISTENER));
   ASSIGN_OR_RETURN(const std::uint16_t port, local_port(fd));
+  ASSIGN_OR_RETURN(const std::uint64_t netns, netns_cookie(fd));
   const std::lock_guard lock(slots_);
-  ports_[slot].set(port % PROBE_PORTS);
+  ports_[slot].set(probe_port(port, netns));
   tell_thinning();
   return absl::OkStatus();
 }

@@ -50,11 +50,11 @@ class Probe {
   // Events of sockets that are still marked for it are ignored in the kernel from then on.
   virtual void release_slot(Slot slot) = 0;
 
-  // Service time is measured of one exchange in 2^thinning, at most PROBE_MOST_THINNING, on the slot's connections that
-  // are not sampled, and of all on those that are; counts of requests and sends are multiplied up. 0 at first. Takes
-  // effect at once, open connections included; another slot with listeners at the same port may lower it.
+  // Service time is measured of one exchange in 2^thinning, at most PROBE_MOST_THINNING; counts of requests and sends
+  // are multiplied up. 0 at first. Takes effect at once, open connections included; another slot with listeners at the
+  // same port may lower it.
   virtual absl::Status set_thinning(Slot slot, unsigned thinning) = 0;
-  // Connections of the slot that are opened from now on are never thinned.
+  // The slot is never thinned.
   virtual absl::Status measure_whole(Slot slot) = 0;
 
   // Watches a listener and all connections it accepts from now on.

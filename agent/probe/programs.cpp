@@ -73,7 +73,8 @@ Choice first_choice(std::optional<TapDesign> design) {
 
 std::vector<const char*> programs_of(const Choice& choice) {
   std::vector<const char*> programs;
-  for (const char* program : {choice.begin, choice.tap, choice.arrival, choice.send, choice.end, choice.cause, choice.packets})
+  for (const char* program :
+       {choice.begin, choice.tap, choice.arrival, choice.send, choice.end, choice.cause, choice.packets})
     if (program != nullptr) programs.push_back(program);
   return programs;
 }

@@ -13,4 +13,7 @@ absl::Status check_socket(int fd, bool listener);
 
 absl::StatusOr<std::uint16_t> local_port(int fd);
 
+// Of the network namespace that it is in (Linux 5.14).
+absl::StatusOr<std::uint64_t> netns_cookie(int fd);
+
 }  // namespace gnomon::probe

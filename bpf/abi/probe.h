@@ -11,7 +11,7 @@ enum {
 	PROBE_LARGE_CHUNK = 8144,
 	PROBE_WAKE_BYTES = 256 << 10, /* of ring fill, after each of which the reader is woken; else it polls */
 	PROBE_HOT_RING_BYTES = 128 << 10, /* the reader is woken when half of it is full */
-	PROBE_PORTS = 64,          /* entries of probe_shared.thinning: a port's is the port modulo this */
+	PROBE_PORTS = 256,         /* entries of probe_shared.thinning: see probe_port() */
 	PROBE_MOST_THINNING = 10,
 };
 
@@ -36,9 +36,9 @@ struct probe_socket {
 	__u32 generation;  /* of the slot when it was taken: a released slot's sockets are ignored */
 	__u64 conn_id;     /* socket cookie; 0 unless the connection is sampled */
 	__u64 request_ns;  /* when the kernel had queued the first byte not yet answered; 0: none waits */
-	__u32 sends;       /* sends since the last record, saturating: lets the reader see message boundaries */
+	__u32 write_seq;   /* number of the next byte to send when bytes were last read: with another one the service has sent since */
 	__u32 next_seq;    /* TCP sequence number after the last byte that the tap has seen */
-	__u32 sent_seq;    /* of the first byte that the service had not taken yet when it last sent */
+	__u32 sent_seq;    /* of the first byte that the service had not taken yet when it last sent in a measured exchange */
 	__u32 request_at;  /* number of the next byte to send, when request_ns was set */
 	__u32 thinned;     /* the exchange that request_ns begins was chosen by thinning: if it is missed, others are too */
 	__u32 glanced_at;  /* the same of the last exchange that is in a mix */
@@ -133,7 +133,6 @@ struct probe_mixes {
 enum {
 	CONTROL_TLS = 1 << 0, /* connections that are opened from now on carry TLS: capture what it decrypts to */
 	CONTROL_PACKETS = 1 << 1, /* capture connections opened from now on, and those that are spliced, from their packets */
-	CONTROL_WHOLE = 1 << 2, /* connections that are opened from now on are not thinned */
 };
 
 /* Written by the agent at any time; one for each slot. */
@@ -151,14 +150,19 @@ enum probe_past_tap {
 	PAST_TAP_SPLICED, /* without being copied to the service: no tap sees such, but tap_packet does */
 };
 
+/* Where the thinning of connections to a port is found. By port and network namespace, as what is not measured is not to pay for
+ * finding its slot. `netns`: its cookie (SO_NETNS_COOKIE). */
+static inline __u32 probe_port(__u16 port, __u64 netns)
+{
+	return (port + netns * 7) % PROBE_PORTS;
+}
+
 /* Mapped by the agent. */
 struct probe_shared {
 	struct probe_control control[PROBE_SLOTS];
 	__u64 spilled; /* records submitted to the large ring */
 	__u64 taken;   /* by the reader from there: while they differ, nothing goes to the hot ring */
 	__u32 past_tap[PROBE_SLOTS]; /* a probe_past_tap */
-	/* One in 2^n of the exchanges on connections to a port is measured, if they are not sampled. By port, as what is not
-	 * measured is not to pay for finding its slot. */
-	__u8 thinning[PROBE_PORTS];
+	__u8 thinning[PROBE_PORTS]; /* one in 2^n of the exchanges on connections to a port is measured */
 };
 ABI_ASSERT(sizeof(struct probe_shared) == 16 + 20 * PROBE_SLOTS + PROBE_PORTS);

@@ -12,12 +12,21 @@ typedef struct {
 	__s64 counter;
 } atomic64_t;
 
+struct net {
+	__u64 net_cookie; /* of the network namespace */
+};
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
 struct sock_common {
 	unsigned int skc_hash;   /* of a connection's addresses and ports, with a secret of the kernel's */
 	__u16 skc_num;           /* own port */
 	volatile unsigned char skc_state;
 	unsigned long skc_flags; /* bits numbered by enum sock_flags */
 	atomic64_t skc_cookie;   /* 0 until somebody asks for it */
+	possible_net_t skc_net;
 };
 
 enum sock_flags {

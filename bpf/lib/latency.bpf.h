@@ -79,11 +79,8 @@ static __always_inline __u32 status_of(struct msghdr *msg)
  * it costs to be asked. */
 static __always_inline __u32 measured_one_in(const struct sock *sk, const struct tcp_sock *tcp)
 {
-	__u32 thinning;
+	__u32 thinning = thinning_of(sk);
 
-	if (never_passed_over(sk))
-		return 1;
-	thinning = thinning_of(sk);
 	if (!thinning)
 		return 1;
 	return exchange_dice(sk, tcp) >> (32 - thinning) ? 0 : 1U << thinning;
@@ -108,14 +105,9 @@ static __always_inline void observe(const struct probe_socket *mark, __u64 ns)
 }
 
 /* Where in the stream of requests the service was when it sent: bytes from there on came after the response. */
-static __always_inline void note_position(struct sock *sk, struct probe_socket *mark)
+static __always_inline void note_position(struct sock *sk, const struct tcp_sock *tcp, struct probe_socket *mark)
 {
-	struct tcp_sock *tcp;
-
 	if (!(mark->flags & SOCKET_SAMPLED))
-		return;
-	tcp = bpf_skc_to_tcp_sock(sk);
-	if (!tcp)
 		return;
 	mark->sent_seq = tcp->copied_seq;
 	/* A service that only splices passes no other hook before its connection ends. */
@@ -124,17 +116,24 @@ static __always_inline void note_position(struct sock *sk, struct probe_socket *
 		tell_past_tap(mark->slot, PAST_TAP_BYTES);
 }
 
-/* The service has sent. `status`: of an HTTP response, if one begins here; `one_in`: as measured_one_in(). An interim response
- * (1xx, but for 101, after which the connection is another protocol's) does not answer the request. */
+/* An interim response (1xx, but for 101, after which the connection is another protocol's) does not answer the request. */
+static __always_inline bool is_interim(__u32 status)
+{
+	return status >= 100 && status < 200 && status != 101;
+}
+
+/* The service sends an interim response, of `len` bytes. */
+static __always_inline void interim(struct probe_socket *mark, const struct tcp_sock *tcp, __u64 len)
+{
+	if (mark->thinned) /* the exchange goes on as another one, that may be passed over */
+		mark->request_ns = 0;
+	if (mark->write_seq == tcp->write_seq)
+		mark->write_seq += len;
+}
+
+/* The service has sent. `status`: of an HTTP response, if one begins here; `one_in`: as measured_one_in(). */
 static __always_inline void response(struct probe_socket *mark, __u32 status, __u32 one_in)
 {
-	if (status >= 100 && status < 200 && status != 101) {
-		if (mark->thinned) /* the exchange goes on as another one, that may be passed over */
-			mark->request_ns = 0;
-		return;
-	}
-	if (mark->sends != ~0U)
-		mark->sends++;
 	if (!mark->request_ns)
 		return;
 	observe(mark, bpf_ktime_get_ns() - mark->request_ns);
@@ -149,19 +148,16 @@ static __always_inline void response(struct probe_socket *mark, __u32 status, __
 /* An exchange that is measured. */
 struct measured_exchange {
 	struct probe_socket *mark; /* of its socket */
-	struct tcp_sock *tcp;
 	__u32 one_in; /* for how many exchanges it stands */
 };
 
-/* The one under way on a socket. Returns false, most often before anything is looked up, if there is none. */
-static __always_inline bool find_measured(struct sock *sk, struct measured_exchange *exchange)
+/* The one under way on a socket that something is stored on. Returns false, most often before anything is looked up, if there
+ * is none. `tcp`: the socket, if it is one of TCP. */
+static __always_inline bool find_measured(struct sock *sk, const struct tcp_sock *tcp, struct measured_exchange *exchange)
 {
-	if (!sk->sk_bpf_storage)
+	if (!tcp)
 		return false;
-	exchange->tcp = bpf_skc_to_tcp_sock(sk);
-	if (!exchange->tcp)
-		return false;
-	exchange->one_in = measured_one_in(sk, exchange->tcp);
+	exchange->one_in = measured_one_in(sk, tcp);
 	if (!exchange->one_in)
 		return false;
 	exchange->mark = watched(sk);
@@ -174,8 +170,6 @@ static __always_inline void begin_connection(struct sock *sk, struct probe_socke
 	mark->flags &= ~SOCKET_LISTENER;
 	mark->flags |= SOCKET_DICED;
 	count(mark, PROBE_CONNECTIONS, 1);
-	if (control->flags & CONTROL_WHOLE)
-		bpf_get_socket_cookie(sk); /* see never_passed_over() */
 	if (bpf_get_prandom_u32() < control->sample_threshold) {
 		mark->flags |= SOCKET_SAMPLED;
 		mark->conn_id = bpf_get_socket_cookie(sk);
@@ -185,7 +179,7 @@ static __always_inline void begin_connection(struct sock *sk, struct probe_socke
 /* A connection of whose begin nobody heard: the kernel does not run a program that it interrupts on the same processor, and an
  * interrupt may establish connections while another one ends. Its stream is announced with its next read; what the service has
  * read by now is lost. */
-static __always_inline void begin_late(struct sock *sk, struct tcp_sock *tcp, struct probe_socket *mark)
+static __always_inline void begin_late(struct sock *sk, const struct tcp_sock *tcp, struct probe_socket *mark)
 {
 	struct probe_control *control = live_control(mark);
 	__u32 read;
@@ -203,16 +197,14 @@ static __always_inline void begin_late(struct sock *sk, struct tcp_sock *tcp, st
 
 /* Bytes may have been queued on a socket. TCP has taken the time when it took up the packet: asking for it again would be half
  * of what this costs. */
-static __always_inline void arrival(struct sock *sk)
+static __always_inline void arrival(struct sock *sk, const struct tcp_sock *tcp)
 {
 	struct measured_exchange exchange;
 	struct probe_socket *mark;
-	struct tcp_sock *tcp;
 
-	if (!find_measured(sk, &exchange))
+	if (!find_measured(sk, tcp, &exchange))
 		return;
 	mark = exchange.mark;
-	tcp = exchange.tcp;
 	if (mark->flags & SOCKET_LISTENER && sk->__sk_common.skc_state == BPF_TCP_ESTABLISHED)
 		begin_late(sk, tcp, mark);
 	if ((mark->request_ns && !missed(mark, tcp)) || mark->flags & SOCKET_LISTENER || !bytes_waiting(sk, tcp))
@@ -223,19 +215,26 @@ static __always_inline void arrival(struct sock *sk)
 }
 
 /* A socket is about to send `msg`. */
-static __always_inline void sending(struct sock *sk, struct msghdr *msg)
+static __always_inline void sending(struct sock *sk, const struct tcp_sock *tcp, struct msghdr *msg)
 {
 	struct measured_exchange exchange;
+	__u32 status = STATUS_UNKNOWN;
 	struct probe_socket *mark;
 
-	if (!find_measured(sk, &exchange))
+	if (!find_measured(sk, tcp, &exchange))
 		return;
 	mark = exchange.mark;
 	if (!live_control(mark))
 		return;
 	count(mark, PROBE_SENT, exchange.one_in);
-	note_position(sk, mark);
-	if (missed(mark, exchange.tcp))
+	if (missed(mark, tcp))
 		mark->request_ns = 0;
-	response(mark, mark->request_ns ? status_of(msg) : STATUS_UNKNOWN, exchange.one_in);
+	if (mark->request_ns)
+		status = status_of(msg);
+	if (is_interim(status)) {
+		interim(mark, tcp, msg->msg_iter.count);
+		return;
+	}
+	note_position(sk, tcp, mark);
+	response(mark, status, exchange.one_in);
 }

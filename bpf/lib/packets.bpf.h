@@ -88,6 +88,7 @@ static __always_inline void tap_arrived(struct __sk_buff *packet, struct probe_s
 	cut.ts_ns = bpf_ktime_get_ns();
 	cut.from = payload.offset;
 	cut.seq = payload.seq;
+	cut.after_send = mark->sent_seq == payload.seq;
 	cut.left.value = payload.len;
 	bpf_loop(PACKET_MOST / PROBE_LARGE_CHUNK + 1, next_arrival_chunk, &cut, 0);
 }

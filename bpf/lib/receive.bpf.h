@@ -33,7 +33,7 @@ static __always_inline struct probe_socket *received_on(struct sock *sk, int ret
 {
 	struct probe_socket *mark;
 
-	if (ret <= 0 || flags & RECEIVE_NOTHING_NEW || !never_passed_over(sk))
+	if (ret <= 0 || flags & RECEIVE_NOTHING_NEW || !may_be_sampled(sk))
 		return NULL;
 	mark = watched(sk);
 	return mark && (mark->flags & (SOCKET_SAMPLED | SOCKET_PACKETS)) == SOCKET_SAMPLED ? mark : NULL;
@@ -128,13 +128,14 @@ static __always_inline void tap_received(struct sock *sk, struct probe_socket *m
 		return;
 	taken = taken_to(sk, tcp);
 	if (!(mark->flags & SOCKET_OPENED)) /* marked by the agent while it was open */
-		tap_open(mark, control, taken - len);
+		tap_open(mark, tcp, control, taken - len);
 	if (mark->flags & SOCKET_TLS) {
-		tls_taken(mark, taken - len, len);
+		tls_taken(mark, tcp, taken - len, len);
 		return;
 	}
 	if (!adds_up(mark, taken, len))
 		return;
+	read->cut.after_send = sent_before(mark, tcp, mark->next_seq, false);
 	if (flags & MESSAGE_DISCARDED) {
 		lose_read(mark, PROBE_DISCARDED, len);
 		return;
@@ -146,7 +147,7 @@ static __always_inline void tap_received(struct sock *sk, struct probe_socket *m
 	if (!tap_may_copy(mark, len))
 		return;
 	read->cut.mark = mark;
-	read->cut.ts_ns = mark->request_ns ? mark->request_ns : bpf_ktime_get_ns();
+	read->cut.ts_ns = arrived_at(mark, tcp);
 	read->cut.left.value = len;
 	bpf_loop(len / PROBE_LARGE_CHUNK + 2 * RECEIVE_SEGMENTS, next_user_chunk, read, 0);
 	if (read->cut.left.value)

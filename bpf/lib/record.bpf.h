@@ -32,6 +32,7 @@ struct tap_cut {
 	__u64 from; /* the next byte to copy: offset in the packet, or address */
 	struct unfollowed left;
 	__u32 seq; /* of the next byte, FROM_ARRIVAL; else that is the mark's next_seq */
+	__u32 after_send; /* the service has sent since it took the byte before */
 };
 
 /* Where a record is, and what is to become of it. */
@@ -121,6 +122,16 @@ static __always_inline void lose_past_tap(struct probe_socket *mark, __u32 n)
 	tell_past_tap(mark->slot, PAST_TAP_BYTES);
 }
 
+/* Whether the service has sent since it took the byte before `seq`, from which on it has just read. `gap`: it has taken bytes
+ * before those that nobody saw, so that of a send it is not known when it was, unless its exchange was measured. */
+static __always_inline bool sent_before(struct probe_socket *mark, const struct tcp_sock *tcp, __u32 seq, bool gap)
+{
+	bool sent = mark->write_seq != tcp->write_seq;
+
+	mark->write_seq = tcp->write_seq;
+	return (sent && !gap) || mark->sent_seq == seq;
+}
+
 static __always_inline void fill_header(struct tap_record *record, const struct probe_socket *mark, __u32 type,
 					__u64 ts_ns)
 {
@@ -196,11 +207,9 @@ static __always_inline void emit_data(struct tap_cut *cut, __u64 n, const __u32 
 	fill_header(record, mark, TAP_DATA, cut->ts_ns);
 	if (source == FROM_ARRIVAL)
 		record->seq = cut->seq;
-	if (mark->sends && mark->sent_seq == (source == FROM_ARRIVAL ? cut->seq : mark->next_seq)) {
+	if (cut->after_send)
 		record->flags |= TAP_AFTER_SEND;
-		if (source == FROM_ARRIVAL)
-			mark->sends = 0;
-	}
+	cut->after_send = false;
 	if (mark->flags & SOCKET_BROKEN)
 		record->flags |= TAP_HOLE;
 	if (source == FROM_ARRIVAL)
@@ -212,7 +221,6 @@ static __always_inline void emit_data(struct tap_cut *cut, __u64 n, const __u32 
 	if (source == FROM_ARRIVAL) {
 		cut->seq += n;
 	} else {
-		mark->sends = 0;
 		mark->next_seq += n;
 	}
 	cut->from += n;

@@ -145,7 +145,7 @@ static __always_inline struct probe_socket *responding(struct sock *sk, __u32 *b
 	struct probe_socket *mark;
 	__u32 slot, *bytes;
 
-	if (!never_passed_over(sk))
+	if (!may_be_sampled(sk))
 		return NULL;
 	mark = watched(sk);
 	if (!mark || (mark->flags & (SOCKET_SAMPLED | SOCKET_OPENED)) != (SOCKET_SAMPLED | SOCKET_OPENED) ||

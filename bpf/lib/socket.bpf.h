@@ -28,9 +28,9 @@ static __always_inline struct probe_socket *watched(struct sock *sk)
 	return bpf_sk_storage_get(&sockets, sk, 0, 0);
 }
 
-/* Whether all that happens on a watched socket is looked at: a socket that is sampled, or never thinned, has got a cookie. One
- * that somebody else has asked for its cookie only costs more. */
-static __always_inline bool never_passed_over(const struct sock *sk)
+/* Whether a watched socket may be sampled: one that is has got a cookie. One that somebody else has asked for its cookie only
+ * costs more. */
+static __always_inline bool may_be_sampled(const struct sock *sk)
 {
 	return sk->__sk_common.skc_cookie.counter != 0;
 }
@@ -48,7 +48,8 @@ static __always_inline __u32 exchange_dice(const struct sock *sk, const struct t
 static __always_inline __u32 thinning_of(const struct sock *sk)
 {
 	struct probe_shared *page = shared_page();
-	__u32 thinning = page ? page->thinning[sk->__sk_common.skc_num % PROBE_PORTS] : 0;
+	__u32 port = probe_port(sk->__sk_common.skc_num, sk->__sk_common.skc_net.net->net_cookie);
+	__u32 thinning = page ? page->thinning[port % PROBE_PORTS] : 0;
 
 	return thinning <= PROBE_MOST_THINNING ? thinning : 0;
 }
@@ -79,7 +80,7 @@ static __always_inline bool fin_received(struct sock *sk)
 }
 
 /* Payload bytes that the service has not taken yet. A FIN takes a sequence number and is not one of them. */
-static __always_inline __u32 bytes_waiting(struct sock *sk, struct tcp_sock *tcp)
+static __always_inline __u32 bytes_waiting(struct sock *sk, const struct tcp_sock *tcp)
 {
 	__u32 waiting = tcp->rcv_nxt - tcp->copied_seq;
 
@@ -87,7 +88,7 @@ static __always_inline __u32 bytes_waiting(struct sock *sk, struct tcp_sock *tcp
 }
 
 /* Number of the first byte that the service has not taken. A FIN that it has read is not counted. */
-static __always_inline __u32 taken_to(struct sock *sk, struct tcp_sock *tcp)
+static __always_inline __u32 taken_to(struct sock *sk, const struct tcp_sock *tcp)
 {
 	bool fin = fin_received(sk); /* before the numbers, which are final once it is there */
 	__u32 end = tcp->rcv_nxt, taken = tcp->copied_seq;

@@ -42,9 +42,11 @@ static __always_inline bool tap_may_copy(struct probe_socket *mark, __u32 len)
 }
 
 /* Begins the stream of a sampled connection, whose conn_id is set, with `position`: its first byte not yet taken. */
-static __always_inline void tap_open(struct probe_socket *mark, const struct probe_control *control, __u32 position)
+static __always_inline void tap_open(struct probe_socket *mark, const struct tcp_sock *tcp,
+				     const struct probe_control *control, __u32 position)
 {
 	mark->flags |= SOCKET_OPENED;
+	mark->write_seq = tcp->write_seq;
 	if (control->flags & CONTROL_TLS)
 		mark->flags |= SOCKET_TLS;
 	else if (control->flags & CONTROL_PACKETS && !(mark->flags & SOCKET_JOINED))
@@ -55,6 +57,13 @@ static __always_inline void tap_open(struct probe_socket *mark, const struct pro
 	mark->next_seq = position;
 }
 
+/* When the kernel had queued what the service has just read: the first byte of a request that is measured, else the last packet
+ * of what it read. */
+static __always_inline __u64 arrived_at(const struct probe_socket *mark, const struct tcp_sock *tcp)
+{
+	return mark->request_ns ? mark->request_ns : tcp->tcp_clock_cache;
+}
+
 static long next_packet_chunk(__u64 index, struct tap_cut *cut)
 {
 	emit_chunk(cut, cut->left.value, FROM_PACKET);
@@ -62,7 +71,8 @@ static long next_packet_chunk(__u64 index, struct tap_cut *cut)
 }
 
 /* Copies what is new in a read of `len` bytes from sequence number `seq` on, which lie at `offset` in the packet. */
-static __always_inline void tap_bytes(struct probe_socket *mark, struct sk_buff *packet, __u32 offset, __u32 seq, __u32 len)
+static __always_inline void tap_bytes(struct probe_socket *mark, const struct tcp_sock *tcp, struct sk_buff *packet,
+				      __u32 offset, __u32 seq, __u32 len)
 {
 	struct tap_cut cut;
 	__s32 ahead = seq - mark->next_seq; /* > 0: bytes went past the tap; < 0: seen already, by a peek */
@@ -76,9 +86,11 @@ static __always_inline void tap_bytes(struct probe_socket *mark, struct sk_buff 
 		}
 		offset += seen;
 		len -= seen;
+		seq += seen;
 	}
 	if (ahead > 0)
 		lose_past_tap(mark, ahead);
+	cut.after_send = sent_before(mark, tcp, seq, ahead > 0);
 	if (!tap_may_copy(mark, len))
 		return;
 	if (bpf_dynptr_from_skb((struct __sk_buff *)packet, 0, &cut.packet)) {
@@ -86,7 +98,7 @@ static __always_inline void tap_bytes(struct probe_socket *mark, struct sk_buff 
 		return;
 	}
 	cut.mark = mark;
-	cut.ts_ns = mark->request_ns ? mark->request_ns : bpf_ktime_get_ns();
+	cut.ts_ns = arrived_at(mark, tcp);
 	cut.from = offset;
 	cut.left.value = len;
 	if (len <= PROBE_LARGE_CHUNK)
@@ -101,8 +113,8 @@ static __always_inline void tap_established(struct sock *sk, struct tcp_sock *tc
 {
 	begin_connection(sk, mark, control);
 	if (mark->flags & SOCKET_SAMPLED)
-		tap_open(mark, control, tcp->copied_seq);
-	arrival(sk); /* TCP Fast Open: the request came with the SYN */
+		tap_open(mark, tcp, control, tcp->copied_seq);
+	arrival(sk, tcp); /* TCP Fast Open: the request came with the SYN */
 }
 
 static __always_inline void tap_closed(struct sock *sk, struct tcp_sock *tcp, struct probe_socket *mark)

@@ -87,7 +87,7 @@ static __always_inline void tls_emit(struct tls_cut *cut, __u64 n, const __u32 c
 	}
 	fill_header(record, mark, TAP_DATA, cut->stream->ts_ns);
 	record->flags = TAP_PLAINTEXT;
-	if (mark->sends)
+	if (cut->stream->after_send)
 		record->flags |= TAP_AFTER_SEND;
 	if (mark->flags & SOCKET_BROKEN)
 		record->flags |= TAP_HOLE;
@@ -95,7 +95,7 @@ static __always_inline void tls_emit(struct tls_cut *cut, __u64 n, const __u32 c
 	record->len = n;
 	submit(&to);
 	count(mark, PROBE_RECORDS, 1);
-	mark->sends = 0;
+	cut->stream->after_send = 0;
 	mark->next_seq += n;
 	cut->from += n;
 	cut->left -= n;

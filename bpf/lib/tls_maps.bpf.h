@@ -30,6 +30,8 @@ struct tls_stream {
 	__u64 ts_ns; /* when the kernel had queued the bytes received last */
 	__u32 forgotten; /* the SSL object was freed, or one reference to it */
 	__u32 severed; /* what it decrypts can no longer be followed: nothing more is copied */
+	__u32 after_send; /* the service has sent since its plaintext was last copied */
+	__u32 pad;
 };
 
 PROBE_MAP struct {

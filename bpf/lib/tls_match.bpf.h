@@ -46,7 +46,7 @@ static __always_inline void tls_match(struct probe_socket *mark, struct tls_stre
 }
 
 /* The current thread has taken `len` bytes of ciphertext from `seq` on off a sampled socket. */
-static __always_inline void tls_taken(struct probe_socket *mark, __u32 seq, __u32 len)
+static __always_inline void tls_taken(struct probe_socket *mark, const struct tcp_sock *tcp, __u32 seq, __u32 len)
 {
 	struct tls_call *call = bpf_task_storage_get(&tls_calls, bpf_get_current_task_btf(), 0, 0);
 	struct tls_stream *stream;
@@ -67,12 +67,11 @@ static __always_inline void tls_taken(struct probe_socket *mark, __u32 seq, __u3
 	if (first || (__s32)(seq + len - mark->next_seq) > 0)
 		mark->next_seq = seq + len;
 	if (call->conn_id != mark->conn_id)
-		stream->ts_ns = mark->request_ns ? mark->request_ns : bpf_ktime_get_ns();
+		stream->ts_ns = mark->request_ns ? mark->request_ns : tcp->tcp_clock_cache;
 	call->conn_id = mark->conn_id;
-	if (mark->sends) {
-		stream->mark.sends = 1;
-		mark->sends = 0;
-	}
+	if (mark->write_seq != tcp->write_seq)
+		stream->after_send = 1;
+	mark->write_seq = tcp->write_seq;
 	tls_match(mark, stream, call->ssl);
 }
 

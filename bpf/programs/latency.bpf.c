@@ -8,7 +8,8 @@ char LICENSE[] SEC("license") = "GPL";
 SEC("tp_btf/sk_data_ready")
 int BPF_PROG(lat_ready, struct sock *sk)
 {
-	arrival(sk);
+	if (sk->sk_bpf_storage)
+		arrival(sk, bpf_skc_to_tcp_sock(sk));
 	return 0;
 }
 
@@ -16,7 +17,8 @@ int BPF_PROG(lat_ready, struct sock *sk)
 SEC("fentry/sock_def_readable")
 int BPF_PROG(lat_readable, struct sock *sk)
 {
-	arrival(sk);
+	if (sk->sk_bpf_storage)
+		arrival(sk, bpf_skc_to_tcp_sock(sk));
 	return 0;
 }
 
@@ -25,7 +27,8 @@ int BPF_PROG(lat_readable, struct sock *sk)
 SEC("tp_btf/tcp_sendmsg_locked")
 int BPF_PROG(lat_send, struct sock *sk, struct msghdr *msg)
 {
-	sending(sk, msg);
+	if (sk->sk_bpf_storage)
+		sending(sk, bpf_skc_to_tcp_sock(sk), msg);
 	return 0;
 }
 
@@ -33,7 +36,8 @@ int BPF_PROG(lat_send, struct sock *sk, struct msghdr *msg)
 SEC("fentry/tcp_sendmsg")
 int BPF_PROG(lat_sendmsg, struct sock *sk, struct msghdr *msg)
 {
-	sending(sk, msg);
+	if (sk->sk_bpf_storage)
+		sending(sk, bpf_skc_to_tcp_sock(sk), msg);
 	return 0;
 }
 
@@ -49,13 +53,13 @@ int BPF_PROG(lat_sent, struct sock *sk, int ret)
 	if (ret <= 0)
 		return 0;
 	mark = watched(sk);
-	if (!mark || !live_control(mark))
+	tcp = bpf_skc_to_tcp_sock(sk);
+	if (!mark || !tcp || !live_control(mark))
 		return 0;
 	count(mark, PROBE_SENT, 1);
-	note_position(sk, mark);
+	note_position(sk, tcp, mark);
 	response(mark, STATUS_UNKNOWN, 1);
-	tcp = bpf_skc_to_tcp_sock(sk);
-	if (tcp && !mark->request_ns && bytes_waiting(sk, tcp))
+	if (!mark->request_ns && bytes_waiting(sk, tcp))
 		mark->request_ns = bpf_ktime_get_ns();
 	return 0;
 }

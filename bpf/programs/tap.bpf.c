@@ -41,7 +41,7 @@ int BPF_PROG(tap_destroy, struct sock *sk)
 	struct probe_socket *mark;
 	struct tcp_sock *tcp;
 
-	if (!never_passed_over(sk))
+	if (!may_be_sampled(sk))
 		return 0;
 	mark = watched(sk);
 	if (!mark || (mark->flags & (SOCKET_SAMPLED | SOCKET_OPENED)) != (SOCKET_SAMPLED | SOCKET_OPENED))
@@ -84,7 +84,7 @@ int BPF_PROG(tap_copy, struct sk_buff *packet, int len)
 		return 0;
 	/* Not bpf_skc_to_tcp_sock(): it takes only trusted sockets, and what a packet points to is not one (6.18). */
 	tcp = CAST(struct tcp_sock, sk);
-	captured = never_passed_over(sk) || sk->__sk_common.skc_state == BPF_TCP_SYN_RECV;
+	captured = may_be_sampled(sk) || sk->__sk_common.skc_state == BPF_TCP_SYN_RECV;
 	glance = glance_due(sk, tcp);
 	if (!captured && !glance)
 		return 0;
@@ -105,16 +105,16 @@ int BPF_PROG(tap_copy, struct sk_buff *packet, int len)
 		return 0;
 	}
 	if (!(mark->flags & SOCKET_OPENED)) /* marked by the agent while it was open */
-		tap_open(mark, control, seq);
+		tap_open(mark, tcp, control, seq);
 	if (offset < 0) {
 		count(mark, PROBE_PEEKED, 1);
 		return 0;
 	}
 	if (mark->flags & SOCKET_TLS) {
-		tls_taken(mark, seq, len);
+		tls_taken(mark, tcp, seq, len);
 		return 0;
 	}
-	tap_bytes(mark, packet, offset, seq, len);
+	tap_bytes(mark, tcp, packet, offset, seq, len);
 	return 0;
 }
 
@@ -164,7 +164,7 @@ int BPF_PROG(tap_cause, struct sock *sk)
 	struct probe_control *control;
 	struct tcp_sock *tcp;
 
-	if (!never_passed_over(sk))
+	if (!may_be_sampled(sk))
 		return 0;
 	mark = watched(sk);
 	if (!mark || (mark->flags & (SOCKET_SAMPLED | SOCKET_OPENED)) != (SOCKET_SAMPLED | SOCKET_OPENED) ||

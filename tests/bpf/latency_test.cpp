@@ -195,7 +195,7 @@ TEST_F(LatencyTest, ConnectionsThatAreMeasuredWholeAreNotThinned) {
 }
 
 // What is captured does not depend on what is measured.
-TEST_F(LatencyTest, SampledConnectionsAreNotThinned) {
+TEST_F(LatencyTest, SampledConnectionsAreThinnedAndCapturedWhole) {
   load();
   if (IsSkipped() || HasFailure()) return;
   Service service(each_request([](int fd, std::size_t) { loopback::send_all(fd, response(200)); }));
@@ -203,8 +203,14 @@ TEST_F(LatencyTest, SampledConnectionsAreNotThinned) {
   service.start();
   thin(PROBE_MOST_THINNING);
   ask(service, 100, response(200).size());
-  EXPECT_EQ(counter(PROBE_REQUESTS), 100u);
-  EXPECT_EQ(counter(PROBE_BYTES), 100 * kRequestBytes);
+  drain_until([&] { return recorder.closed == 1; });
+  const probe::Reading reading = probe->read(slot).value();
+  EXPECT_LE(reading.service_time.count(), 10u);  // of 100 exchanges, one in 1024 being measured
+  EXPECT_EQ(reading.counter[PROBE_BYTES], 100 * kRequestBytes);
+  // Each request but the first comes after a response.
+  std::vector<bool> after_send(100, true);
+  after_send[0] = false;
+  EXPECT_EQ(recorder.streams.begin()->second.after_send, after_send);
 }
 
 TEST_F(LatencyTest, ThinningBeyondWhatThereIsIsRefused) {
