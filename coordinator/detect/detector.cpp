@@ -68,7 +68,7 @@ Anomaly Detector::push(double time, double value) {
   ++observed_;
   const double strength = alarms_.push(sum);
   out.score = strength / (strength + kHalfScore);
-  out.surprise = std::max(0.0, own_.push(sum));
+  out.surprise = rate_.push(own_.push(sum));
   return out;
 }
 

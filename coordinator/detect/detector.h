@@ -2,6 +2,7 @@
 // Anomaly scores of one series, observation by observation, with the same settings for every series.
 
 #include <array>
+#include <cmath>
 #include <cstdint>
 
 #include "coordinator/detect/features.h"
@@ -26,6 +27,9 @@ struct Anomaly {
   double score = 0;              // in [0, 1): orders observations, across series too; from 0.5 it is worth an alarm
   double surprise = 0;           // -log10 of how often this series is so unusual: 3 is one observation in a thousand
   Aspect cause = Aspect::kMove;  // the aspect that adds most
+  // What an alarm at this surprise costs: the share of observations of this series, as it usually is, that would raise
+  // it falsely.
+  double false_alarm_rate() const { return std::pow(10, -surprise); }
 };
 
 // About 0.3 MiB and ten microseconds an observation.
@@ -43,6 +47,7 @@ class Detector {
   std::array<TailCalibrator, kAspects> tails_;
   Alarms alarms_;
   TailCalibrator own_;
+  SurpriseCalibrator rate_;
   std::int64_t observed_ = 0, missing_ = 0;
 };
 

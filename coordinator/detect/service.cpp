@@ -20,7 +20,7 @@ ServiceAnomaly ServiceDetector::push(double time, std::span<const double> values
       out.anomaly = anomaly;
     }
   }
-  out.surprise = std::max(0.0, joint_.push(sum));
+  out.surprise = rate_.push(joint_.push(sum));
   return out;
 }
 

@@ -26,6 +26,7 @@ class ServiceDetector {
  private:
   std::vector<Detector> detectors_;
   TailCalibrator joint_;
+  SurpriseCalibrator rate_;
 };
 
 }  // namespace gnomon::detect
