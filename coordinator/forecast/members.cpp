@@ -15,7 +15,10 @@ constexpr Gains kGains[] = {{0.02, 0.05, false}, {0.02, 0.2, false}, {0.2, 0.1, 
 }  // namespace
 
 Members::Members(Seasons seasons, Transform transform, int capacity, std::vector<int> learnt)
-    : series_(seasons, transform, capacity), learnt_(std::move(learnt)), lag_models_(learnt_.size()) {
+    : series_(seasons, transform, capacity),
+      learnt_(std::move(learnt)),
+      decomposition_(seasons),
+      lag_models_(learnt_.size()) {
   for (const Gains& gains : kGains)
     if (!gains.with_long_season || seasons.long_one > 0) smoothers_.emplace_back(gains, seasons);
 }
@@ -31,6 +34,7 @@ void Members::learn(double value) {
 
 void Members::push(double value, bool typical) {
   series_.push(value, typical);
+  decomposition_.observe(series_, typical);
   for (HoltWinters& smoother : smoothers_) smoother.observe(series_.at(series_.size() - 1), typical);
   for (std::size_t i = 0; i < lag_models_.size(); ++i)
     if ((series_.size() + static_cast<long>(i)) % kRefit == 0) lag_models_[i].solve();
@@ -62,6 +66,7 @@ void Members::forecast(int horizon, const Between& between, std::vector<float>& 
   double lagged = lag_models_[between.near].forecast(known);
   if (between.share > 0) lagged += between.share * (lag_models_[between.far].forecast(known) - lagged);
   add(lagged);
+  add(decomposition_.forecast(horizon));
   for (const HoltWinters& smoother : smoothers_) add(smoother.forecast(horizon));
 }
 
@@ -73,7 +78,7 @@ void Members::heal(long first) {
 }
 
 std::size_t Members::bytes() const {
-  std::size_t sum = sizeof *this + series_.bytes() + learnt_.size() * sizeof(int);
+  std::size_t sum = sizeof *this + series_.bytes() + decomposition_.bytes() + learnt_.size() * sizeof(int);
   for (const HoltWinters& smoother : smoothers_) sum += sizeof smoother + smoother.bytes();
   for (const LagModel& model : lag_models_) sum += sizeof model + model.bytes();
   return sum;

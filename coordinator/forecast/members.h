@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "coordinator/forecast/decomposition.h"
 #include "coordinator/forecast/holt_winters.h"
 #include "coordinator/forecast/horizons.h"
 #include "coordinator/forecast/lag_model.h"
@@ -15,7 +16,7 @@ class Members {
   // `learnt` are the horizons with a lag model of their own, each at most kLongestLag.
   Members(Seasons seasons, Transform transform, int capacity, std::vector<int> learnt);
 
-  int count() const { return 4 + static_cast<int>(smoothers_.size()); }
+  int count() const { return 5 + static_cast<int>(smoothers_.size()); }
   std::size_t learnt() const { return lag_models_.size(); }
   // What came of earlier forecasts, before it is pushed.
   void learn(double value);
@@ -36,6 +37,7 @@ class Members {
 
   Series series_;
   std::vector<int> learnt_;
+  Decomposition decomposition_;
   std::vector<HoltWinters> smoothers_;
   std::vector<LagModel> lag_models_;
 };
