@@ -10,7 +10,9 @@ namespace {
 constexpr int kCapacity = 4096;
 constexpr int kPending = 16;  // forecasts of one long horizon that wait for their time, at most
 constexpr int kRefit = 12;    // steps from one fit to the next
-constexpr double kOdd = 12;   // times the usual error of the steadiest member: an outage or a burst until it lasts
+constexpr double kAlike = 0.3;
+constexpr std::size_t kOddKept = 256;
+constexpr double kOdd = 12;  // times the usual error of the steadiest member: an outage or a burst until it lasts
 
 }  // namespace
 
@@ -62,10 +64,25 @@ std::vector<float> Ensemble::members(int horizon) const {
   return out;
 }
 
+// Odd in the same way a season ago, nearer to that than to what is expected: a job, or a weekend, and no outage.
+bool Ensemble::recurs(double value, double error) const {
+  const auto then = [&](long step) {
+    return step == size() - seasons_.short_one || step == size() - seasons_.long_one;
+  };
+  return std::any_of(odd_.begin(), odd_.end(),
+                     [&](const Odd& odd) { return then(odd.step) && std::abs(odd.value - value) < kAlike * error; });
+}
+
 // Far from the steadiest smoother, which an outage hardly moves. What stays there for half a season is a new level.
 bool Ensemble::is_typical(double value) {
   const double error = std::abs(value - views_.front().steadiest());
-  const bool odd = errors_ > 2L * seasons_.short_one && error > kOdd * usual_error_;
+  const bool far = errors_ > 2L * seasons_.short_one && error > kOdd * usual_error_;
+  const bool odd = far && !recurs(value, error);
+  if (far) {
+    const Odd now{static_cast<int>(size()), static_cast<float>(value)};
+    if (odd_.size() < kOddKept) odd_.push_back(now);
+    odd_[next_odd_++ % kOddKept] = now;
+  }
   ++errors_;
   const double bounded = errors_ > seasons_.short_one ? std::min(error, 4 * usual_error_ + resolution()) : error;
   usual_error_ +=
@@ -144,7 +161,7 @@ double Ensemble::experience() const {
 }
 
 std::size_t Ensemble::bytes() const {
-  std::size_t sum = sizeof *this;
+  std::size_t sum = sizeof *this + odd_.capacity() * sizeof(Odd);
   for (const Members& view : views_) sum += view.bytes();
   for (const Horizon& horizon : horizons_)
     sum += sizeof horizon + horizon.combination.bytes() + horizon.made.size() * sizeof(float);

@@ -49,12 +49,19 @@ class Ensemble {
   void mature(Horizon& horizon, double value);
   void issue(Horizon& horizon);
   bool is_typical(double value);
+  bool recurs(double value, double error) const;
 
   Seasons seasons_;
   std::vector<int> learnt_;  // horizons in steps, ascending
   int members_ = 0;
   double lowest_ = 0, highest_ = 0, usual_error_ = 0;
   long odd_since_ = -1, errors_ = 0;
+  struct Odd {
+    int step;
+    float value;
+  };
+  std::vector<Odd> odd_;  // ring of what was odd lately, as it came
+  std::size_t next_odd_ = 0;
   std::vector<Members> views_;  // plain, and on a logarithmic scale
   std::vector<Horizon> horizons_;
 };
