@@ -2,8 +2,6 @@
 
 #include "coordinator/capacity/capacity_model.h"
 
-#include <yaml-cpp/yaml.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <memory>
@@ -11,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "eval/command.h"
 #include "eval/csv.h"
+#include "eval/questions.h"
 
 namespace gnomon::eval {
 namespace {
@@ -61,7 +60,8 @@ std::string interval(const Estimate& estimate, double unit) {
   return text;
 }
 
-absl::Status answer(const std::string& scenario, const YAML::Node& question, const Files& files, CsvWriter& out) {
+absl::Status answer(const CapacityQuestion& question, const Files& files, CsvWriter& out) {
+  const std::string& scenario = question.scenario;
   const auto windows = read_windows(files.load_tests + "/" + scenario + ".csv");
   if (!windows.ok()) return windows.status();
   const auto model = CapacityModel::fit(*windows);
@@ -69,11 +69,11 @@ absl::Status answer(const std::string& scenario, const YAML::Node& question, con
     return absl::InvalidArgumentError(absl::StrCat(scenario, ": ", std::string(model.status().message())));
   std::vector<std::string> row{scenario};
   Estimate latency;
-  for (const char* rate : {"0.70", "0.80", "0.90"}) {
-    latency = model->latency(question["rates"][rate].as<double>(), Quantile::kP99);
+  for (const double rate : question.rates) {
+    latency = model->latency(rate, Quantile::kP99);
     row.push_back(milliseconds(latency.value));
   }
-  const auto limit = model->max_rate(question["slo_p99_ms"].as<double>() * kMilli, Quantile::kP99);
+  const auto limit = model->max_rate(question.objective_ms * kMilli, Quantile::kP99);
   if (!limit.ok())
     return absl::InvalidArgumentError(absl::StrCat(scenario, ": ", std::string(limit.status().message())));
   row.push_back(to_field(limit->rate.value));
@@ -90,13 +90,11 @@ absl::Status answer(const std::string& scenario, const YAML::Node& question, con
 absl::Status answer_all(const Files& files) {
   const auto text = read_file(files.questions);
   if (!text.ok()) return text.status();
+  const auto questions = parse_questions(*text, files.questions);
+  if (!questions.ok()) return questions.status();
   CsvWriter out(files.out, {"scenario", "p99_70", "p99_80", "p99_90", "max_rps"});
-  try {
-    for (const auto& item : YAML::Load(*text))  // JSON is YAML
-      if (auto status = answer(item.first.as<std::string>(), item.second, files, out); !status.ok()) return status;
-  } catch (const YAML::Exception& error) {
-    return absl::InvalidArgumentError(absl::StrCat(files.questions, ": ", error.what()));
-  }
+  for (const CapacityQuestion& question : *questions)
+    if (auto status = answer(question, files, out); !status.ok()) return status;
   return out.close();
 }
 

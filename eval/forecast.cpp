@@ -1,7 +1,5 @@
 // Forecasts of the values after a file's end, and of rolling origins within one.
 
-#include <yaml-cpp/yaml.h>
-
 #include <algorithm>
 #include <memory>
 
@@ -9,6 +7,7 @@
 #include "coordinator/forecast/forecaster.h"
 #include "eval/command.h"
 #include "eval/csv.h"
+#include "eval/questions.h"
 
 namespace gnomon::eval {
 namespace {
@@ -51,33 +50,12 @@ absl::Status forecast_ends(const Files& files) {
   return out.close();
 }
 
-struct Meta {
-  int period = 0;
-  std::vector<long> origins;
-  std::vector<int> horizons;
-};
-
-absl::StatusOr<Meta> read_meta(const std::string& path) {
-  const auto text = read_file(path);
-  if (!text.ok()) return text.status();
-  try {
-    const YAML::Node node = YAML::Load(*text);  // JSON is YAML
-    Meta meta{node["period"].as<int>(), node["origins"].as<std::vector<long>>(),
-              node["horizons"].as<std::vector<int>>()};
-    std::sort(meta.origins.begin(), meta.origins.end());
-    const bool valid = meta.period >= 2 && !meta.horizons.empty() &&
-                       *std::min_element(meta.horizons.begin(), meta.horizons.end()) >= 1;
-    if (valid) return meta;
-    return absl::InvalidArgumentError(absl::StrCat(path, ": period must be at least 2, horizons at least 1"));
-  } catch (const YAML::Exception& error) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": needs period, origins and horizons (", error.what(), ")"));
-  }
-}
-
 absl::Status forecast_rolling(const Files& files) {
   const auto csv = read_csv(files.input);
   if (!csv.ok()) return csv.status();
-  const auto meta = read_meta(files.meta);
+  const auto text = read_file(files.meta);
+  if (!text.ok()) return text.status();
+  const auto meta = parse_origins(*text, files.meta);
   if (!meta.ok()) return meta.status();
   const int longest = *std::max_element(meta->horizons.begin(), meta->horizons.end());
   Forecaster model = forecaster(meta->period, longest);
@@ -115,10 +93,10 @@ void add_forecast(CLI::App& cli, Run& run) {
   const auto files = std::make_shared<Files>();
   command->add_option("--train", files->input, "CSV of series, one a row")->required();
   command->add_option("--period", files->period, "Steps in a season")
-      ->check(CLI::Range(2, 1440))
+      ->check(CLI::Range(2, kLongestPeriod))
       ->capture_default_str();
   command->add_option("--horizon", files->horizon, "Steps to forecast")
-      ->check(CLI::Range(1, 2880))
+      ->check(CLI::Range(1, kLongestHorizon))
       ->capture_default_str();
   command->add_option("--out", files->out, "CSV to write")->required();
   command->callback([&run, files] {
