@@ -15,6 +15,7 @@ constexpr int kDays = 7;
 constexpr long kLongestGap = 4096;
 constexpr std::size_t kEarly = 24;  // steps before the scale of a series is chosen
 constexpr int kLongestSeason = 1440, kLongestLongSeason = 2016;
+constexpr double kMost = 1e9, kMostValue = 1e300;  // in units, whose squares single precision holds; as they come
 constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
 
 }  // namespace
@@ -40,7 +41,7 @@ void Forecaster::observe(Seconds time, double value) {
   if (step < step_) return;
   while (step_ < step) close_step();
   if (!std::isfinite(value)) return;
-  sum_ += value;
+  sum_ += std::clamp(value, -kMostValue, kMostValue);
   ++count_;
 }
 
@@ -63,14 +64,14 @@ void Forecaster::advance(double value) {
     if (early_.size() >= kEarly) rebuild({season_now(early_), 0}, std::exchange(early_, {}));
     return;
   }
-  ensemble_->observe(value);
+  ensemble_->observe(in_units(value));
   const long size = ensemble_->size();
   const bool grown = size >= 64 && (size & (size - 1)) == 0;  // looked at whenever the history has doubled
   const int wished = options_.long_season > 0 ? options_.long_season : kDays * seasons_.short_one;
   const bool longer = seasons_.long_one == 0 && wished <= kLongestLongSeason && size == 2L * wished;
   if (!grown && !longer) return;
   std::vector<double> values;
-  for (long i = std::max(0L, size - kLongestGap); i < size; ++i) values.push_back(ensemble_->remembered(i));
+  for (long i = std::max(0L, size - kLongestGap); i < size; ++i) values.push_back(unit_ * ensemble_->remembered(i));
   Seasons seasons = seasons_;
   if (grown && size <= kLongestGap) seasons.short_one = season_now(values);
   if (seasons.short_one != seasons_.short_one) seasons.long_one = 0;
@@ -78,21 +79,26 @@ void Forecaster::advance(double value) {
   if (seasons != seasons_) rebuild(seasons, std::move(values));
 }
 
+double Forecaster::in_units(double value) const {
+  return std::isnan(value) ? value : std::clamp(value / unit_, -kMost, kMost);
+}
+
 void Forecaster::rebuild(Seasons seasons, std::vector<double> values) {
-  double lowest = std::numeric_limits<double>::infinity(), sum = 0;
-  int found = 0;
+  double lowest = std::numeric_limits<double>::infinity(), mean = 0, size = 0;
+  const double found =
+      static_cast<double>(std::count_if(values.begin(), values.end(), [](double value) { return !std::isnan(value); }));
   for (const double value : values) {
     if (std::isnan(value)) continue;
     lowest = std::min(lowest, value);
-    sum += value;
-    ++found;
+    mean += value / found;
+    size += std::abs(value) / found;
   }
-  const double mean = found > 0 ? sum / found : 0;
   const bool positive = lowest >= 0 && mean > 0;
+  unit_ = size > 0 ? std::exp2(std::clamp(std::floor(std::log2(size)), -900.0, 900.0)) : 1;
   seasons_ = seasons;
-  ensemble_ =
-      std::make_unique<Ensemble>(seasons, positive, lowest > 0.05 * mean ? 0 : 0.02 * mean, max_horizon_, kMiss);
-  for (const double value : values) ensemble_->observe(value);
+  ensemble_ = std::make_unique<Ensemble>(seasons, positive, lowest > 0.05 * mean ? 0 : 0.02 * in_units(mean),
+                                         max_horizon_, kMiss);
+  for (const double value : values) ensemble_->observe(in_units(value));
 }
 
 Forecast Forecaster::forecast(int steps) const {
@@ -103,6 +109,7 @@ Forecast Forecaster::forecast(int steps) const {
   Forecaster ahead(options_);
   if (count_ > 0) {
     ahead.seasons_ = seasons_;
+    ahead.unit_ = unit_;
     ahead.early_ = early_;
     if (ensemble_) ahead.ensemble_ = std::make_unique<Ensemble>(*ensemble_);
     ahead.advance(sum_ / count_);
@@ -113,6 +120,8 @@ Forecast Forecaster::forecast(int steps) const {
   out.step = options_.step;
   if (ensemble) {
     out.steps = ensemble->forecast(steps);
+    const double unit = count_ > 0 ? ahead.unit_ : unit_;
+    for (Step& one : out.steps) one = {unit * one.yhat, unit * one.lo, unit * one.hi};
     out.confidence = std::min(1.0, ensemble->experience() / (2.0 * seasons_.short_one));
     return out;
   }

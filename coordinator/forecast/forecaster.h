@@ -34,7 +34,8 @@ class Forecaster {
   Forecaster& operator=(Forecaster&&) noexcept;
 
   // A value at a time, seconds since any epoch. Steps left out, NaN and infinities are missing; a time before the last
-  // step's is ignored. A gap longer than the memory starts the series anew.
+  // step's is ignored. A gap longer than the memory starts the series anew. Of what is 1e9 times as large as usual only
+  // so much is believed.
   void observe(Seconds time, double value);
 
   // The next `steps` grid steps; none, with confidence 0, before the first value.
@@ -47,12 +48,14 @@ class Forecaster {
   void close_step();
   void advance(double value);
   void rebuild(Seasons seasons, std::vector<double> values);
+  double in_units(double value) const;
   int season_now(const std::vector<double>& values) const;
 
   Options options_;
   int max_horizon_;
   std::unique_ptr<Ensemble> ensemble_;
   Seasons seasons_;
+  double unit_ = 1;            // of what the ensemble sees: a power of two, so that nothing is rounded
   std::vector<double> early_;  // until there is enough to choose a scale
   long step_ = 0, seen_ = 0;   // the open step, the closed ones
   double sum_ = 0;
