@@ -57,11 +57,13 @@ std::vector<float> Ensemble::members(int horizon) const {
   if (seasons_.long_one > 0) repeat(seasons_.long_one);
   const Between near = between(learnt_, views_.front().learnt(), seasons_.short_one, horizon);
   for (const Members& view : views_) view.forecast(horizon, near, out);
-  const double range = highest_ - lowest_, low = lowest_ >= 0 ? 0 : lowest_ - range, high = highest_ + range;
-  for (float& value : out)
-    value =
-        std::isfinite(value) ? static_cast<float>(std::clamp<double>(value, low, high)) : static_cast<float>(last());
+  for (float& value : out) value = static_cast<float>(std::isfinite(value) ? bounded(value) : last());
   return out;
+}
+
+double Ensemble::bounded(double value) const {
+  const double range = highest_ - lowest_;
+  return std::clamp(value, lowest_ >= 0 ? 0 : lowest_ - range, highest_ + range);
 }
 
 // Odd in the same way a season ago, nearer to that than to what is expected: a job, or a weekend, and no outage.
@@ -118,7 +120,9 @@ void Ensemble::issue(Horizon& horizon) {
 
 void Ensemble::observe(double value) {
   const bool missing = std::isnan(value);
-  if (missing) value = size() > 0 ? horizons_.front().combination.combine(members(1).data()) : 0;
+  // Nothing beyond what was seen, or a long gap's guesses would lead away.
+  if (missing)
+    value = size() > 0 ? std::clamp(horizons_.front().combination.combine(members(1).data()), lowest_, highest_) : 0;
   lowest_ = size() == 0 ? value : std::min(lowest_, value);
   highest_ = size() == 0 ? value : std::max(highest_, value);
   const bool typical = !missing && is_typical(value);
@@ -132,7 +136,7 @@ void Ensemble::observe(double value) {
 }
 
 Step Ensemble::step(const Horizon& horizon, int steps, const std::vector<float>& made) const {
-  const double yhat = horizon.combination.combine(made.data());
+  const double yhat = bounded(horizon.combination.combine(made.data()));
   const double spread = horizon.calibration.spread(phase(size() - 1 + steps), resolution());
   const Calibration::Interval miss = horizon.calibration.interval(spread);
   return {yhat, yhat + miss.low, yhat + miss.high};

@@ -42,6 +42,8 @@ class Ensemble {
   const Series& series() const { return views_.front().series(); }
   std::vector<float> members(int horizon) const;
   Step step(const Horizon& horizon, int steps, const std::vector<float>& made) const;
+  // Within what was seen, and once its range to either side, but not below zero where nothing was.
+  double bounded(double value) const;
   double resolution() const { return 1e-6 * (highest_ - lowest_) + 1e-12; }
   double phase(long step) const;
   int kept() const { return members_ + Combination::kKept + 1; }

@@ -122,6 +122,20 @@ TEST(ForecastOf, ReportsAtOddTimesIsThatOfTheirMeans) {
   EXPECT_LT(error / 48, 4);
 }
 
+// Days without reports are filled with what was expected, which must lead nowhere.
+TEST(ForecastOf, ALongGapStaysWithinWhatWasSeen) {
+  for (const int growth : {0, 1, 3}) {
+    const auto value = [&](int t) { return 100 + growth * t + 30 * wave(t, 24); };
+    Forecaster forecaster({.step = Seconds(kHour)});
+    for (int t = 0; t < 200; ++t) forecaster.observe(Seconds(kHour * t), value(t));
+    forecaster.observe(Seconds(kHour * 1500), value(199));
+    for (const Step& step : forecaster.forecast(48).steps) {
+      EXPECT_GT(step.yhat, 0);
+      EXPECT_LT(step.yhat, 2 * (130 + 200 * growth));
+    }
+  }
+}
+
 TEST(ForecastOf, AColdStartIsWiderThanWhatComesOfIt) {
   std::mt19937 random(4);
   std::normal_distribution<double> noise(0, 3);
