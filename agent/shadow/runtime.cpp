@@ -125,8 +125,8 @@ class ProcessRuntime final : public Runtime {
     home_.oci_runtime = asked.empty() ? find_crun() : asked;
     if (!asked.empty()) return absl::OkStatus();
     if (!home_.oci_runtime.empty()) {
-      const absl::Status tried = try_oci_runtime(home_.oci_runtime, home_.init, home_.state->path() + "/trial",
-                                                 cgroup_path(home_.state->name(), "trial"));
+      const absl::Status tried = try_oci_runtime(home_.oci_runtime, home_.init, home_.state->path() + "/" + kTrial,
+                                                 cgroup_path(home_.state->name(), kTrial));
       if (tried.ok()) return tried;
       spdlog::info("runc starts shadows, as crun cannot here: {}", std::string(tried.message()));
     }

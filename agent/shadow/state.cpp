@@ -99,6 +99,8 @@ std::vector<pid_t> StateDirectory::recorded_processes() const {
 
 absl::Status StateDirectory::remove() {
   for (const std::string& name : entries(path() + "/processes")) ::unlink((path() + "/processes/" + name).c_str());
+  std::error_code error;
+  fs::remove_all(path() + "/" + kTrial, error);  // files of an agent that was killed in it; nothing is mounted there
   for (const std::string& name : entries(path()))
     if (name != "lock") ::rmdir((path() + "/" + name).c_str());
   ::unlink((path() + "/lock").c_str());

@@ -13,6 +13,8 @@
 
 namespace gnomon::shadow {
 
+inline constexpr char kTrial[] = "trial";  // directory, and cgroup, in which a container runtime is tried out
+
 // <state_root>/<pid>-<start ticks>. Whoever can take its lock knows that its agent is gone.
 class StateDirectory {
  public:
@@ -29,7 +31,7 @@ class StateDirectory {
   // Of those recorded, the ones that are still the same process.
   std::vector<pid_t> recorded_processes() const;
 
-  // Removes it and the empty directories in it; never reaches below a mount.
+  // Removes it with the empty directories and the trial in it; never reaches below a mount.
   absl::Status remove();
 
  private:

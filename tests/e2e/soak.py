@@ -84,8 +84,9 @@ def one_session(production, way, rng):
 
 
 def soak(sessions, seed):
-    rng, ways, agents, before = random.Random(seed), collections.Counter(), [], host()
+    rng, ways, agents = random.Random(seed), collections.Counter(), []
     began, production = time.monotonic(), Nginx(cgroup=(500, 128 << 20))
+    before = host()  # with what the first named network namespace makes the machine mount
     try:
         load = Wrk(production, rate=300, connections=30, seconds=int(60 + LONGEST * sessions))
         try:

@@ -124,6 +124,18 @@ TEST_F(ShadowCleanup, AShadowThatOutlivesItsAgentIsKilledBySweep) {
   EXPECT_TRUE(sweep(state_.path(), true)->empty());
 }
 
+// Not only what a session leaves: an agent may also be killed while it tries a container runtime out.
+TEST_F(ShadowCleanup, WhatATrialOfAContainerRuntimeLeftIsRemoved) {
+  const std::string agent = state_.path() + "/4194303-1/";
+  state_.file("4194303-1/lock", "");
+  state_.file("4194303-1/trial/config.json", "{}");
+  state_.file("4194303-1/trial/runtime/trial/status", "{}");
+  const auto removed = sweep(state_.path(), false);
+  ASSERT_TRUE(removed.ok()) << removed.status();
+  for (const Leftover& leftover : *removed) EXPECT_EQ(leftover.problem, "") << leftover.kind << " " << leftover.what;
+  EXPECT_NE(::access(agent.c_str(), F_OK), 0);
+}
+
 TEST_F(ShadowCleanup, NothingIsFoundWhereNoAgentHasBeen) {
   const auto found = sweep(state_.path() + "/nowhere", false);
   ASSERT_TRUE(found.ok()) << found.status();
