@@ -1,7 +1,10 @@
-"""What a test borrows of the machine: network namespaces, cgroups, a working directory. All of it is given back."""
+"""What a test borrows of the machine: network namespaces, cgroups, a working directory. All of it is given back, and what a
+run that was broken off did not give back the next one takes."""
 
 import ctypes
+import glob
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -10,12 +13,49 @@ import threading
 import time
 
 CLONE_NEWNET = 0x40000000
+PREFIX = "gnomon-e2e-"
 _libc = ctypes.CDLL(None, use_errno=True)
 _count = iter(range(1 << 30))
 
 
 def unique(what):
-    return f"gnomon-e2e-{os.getpid()}-{what}{next(_count)}"
+    return f"{PREFIX}{os.getpid()}-{what}{next(_count)}"
+
+
+def sweep():
+    """Ends and removes what belongs to runs of tests whose process has gone: its id is in the names."""
+    def of_the_dead(paths):
+        found = ((path, re.match(PREFIX + r"(\d+)-", os.path.basename(path))) for path in paths)
+        return [path for path, name in found if name and not os.path.exists(f"/proc/{name[1]}")]
+
+    for path in of_the_dead(glob.glob(f"/run/netns/{PREFIX}*")):
+        inside = subprocess.run(["ip", "netns", "pids", os.path.basename(path)], check=False, capture_output=True, text=True)
+        end(int(pid) for pid in inside.stdout.split())
+        subprocess.run(["ip", "netns", "delete", os.path.basename(path)], check=False)
+    for path in of_the_dead(glob.glob(f"/sys/fs/cgroup/{PREFIX}*") + glob.glob(f"/sys/fs/cgroup/*/{PREFIX}*")):
+        remove_cgroup(path)
+    for path in of_the_dead(glob.glob(os.path.join(tempfile.gettempdir(), f"{PREFIX}*"))):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def end(processes):
+    for pid in processes:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
+def remove_cgroup(directory):
+    def gone():
+        try:
+            os.rmdir(directory)
+        except OSError:
+            with open(f"{directory}/cgroup.procs", encoding="ascii") as procs:
+                end(int(pid) for pid in procs.read().split())
+            return False
+        return True
+    wait_until(gone, f"removal of {directory}")
 
 
 def wait_until(condition, what, seconds=15.0, pause=0.02):
@@ -98,21 +138,12 @@ class Cgroup:
 
     def remove(self):
         for directory in self.directories:
-            def gone(directory=directory):
-                try:
-                    os.rmdir(directory)
-                except OSError:
-                    with open(f"{directory}/cgroup.procs", encoding="ascii") as procs:
-                        for pid in procs.read().split():
-                            os.kill(int(pid), signal.SIGKILL)
-                    return False
-                return True
-            wait_until(gone, f"removal of {directory}")
+            remove_cgroup(directory)
 
 
 class WorkingDirectory:
     def __init__(self):
-        self.path = tempfile.mkdtemp(prefix="gnomon-e2e-")
+        self.path = tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-")
         os.chmod(self.path, 0o755)
 
     def file(self, name, text=None):

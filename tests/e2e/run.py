@@ -6,10 +6,14 @@ import os
 import sys
 import unittest
 
+import machine
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def main(names):
+    if os.geteuid() == 0:
+        machine.sweep()
     loader = unittest.defaultTestLoader
     suite = loader.loadTestsFromNames(names) if names else loader.discover(HERE, pattern="*_test.py")
     result = unittest.TextTestRunner(verbosity=2).run(suite)
@@ -19,5 +23,4 @@ def main(names):
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, HERE)
     sys.exit(main(sys.argv[1:]))
