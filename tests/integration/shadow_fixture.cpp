@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -41,6 +42,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *a): pass
 class Server(http.server.HTTPServer):
     address_family = socket.AF_INET6 if ':' in sys.argv[1] else socket.AF_INET
+class Promised(http.server.HTTPServer):
+    def __init__(self):
+        super().__init__(('', 0), Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = socket.socket(fileno=3)
+if sys.argv[1] == 'promised': Promised().serve_forever()
 Server((sys.argv[1], int(sys.argv[2])), Handler).serve_forever()
 )";
 
@@ -69,6 +76,7 @@ Service::Service(const std::vector<std::string>& argv, const std::string& direct
   if (pid_ != 0) return;
   ::setpgid(0, 0);
   before_exec();
+  ::prctl(PR_SET_PDEATHSIG, SIGTERM);  // a test that is broken off takes it along; after what changes the user
   if (::chdir(directory.c_str()) != 0) ::_exit(99);
   const int null = ::open("/dev/null", O_RDWR);
   for (int fd : {0, 1, 2}) ::dup2(null, fd);

@@ -29,7 +29,7 @@ class TemporaryDirectory {
   std::string path_;
 };
 
-// A program, killed with its process group at the end.
+// A program, killed with its process group at the end, or ended if the test is.
 class Service {
  public:
   Service(
@@ -55,7 +55,7 @@ absl::StatusOr<std::string> http_get(int netns, const std::string& address, std:
                                      const std::string& target);
 
 // A Python program that answers GET /eval?EXPRESSION (percent-encoded) with the value of the expression, and other
-// targets with "production". Arguments: address, port.
+// targets with "production". Arguments: address, port; or "promised": over the first socket of LISTEN_FDS.
 extern const char kEvalServer[];
 
 // The value of a Python expression, in a server of that kind.
