@@ -29,6 +29,13 @@ bool is_agent(const ProcessTable& processes, pid_t pid) {
   return process != processes.end() && (process->second.name == "gnomon" || process->second.name == "gnomon-agent");
 }
 
+// It keeps the listeners that it hands to a service. Also one of a user, or of a container, which is not process 1
+// here.
+bool is_service_manager(const ProcessTable& processes, pid_t pid) {
+  const auto process = processes.find(pid);
+  return pid == 1 || (process != processes.end() && process->second.name == "systemd");
+}
+
 // One of several processes whose trees hold listeners of the port.
 struct Candidate {
   pid_t top = 0;
@@ -115,8 +122,8 @@ std::vector<Candidate> candidates_of(const std::string& proc, const ProcessTable
     std::erase_if(list, [&](const Holder& holder) {
       return in_shadow_cgroup(proc, holder.pid) || is_agent(processes, holder.pid);
     });
-    // A service manager keeps the listeners that it has handed to a service: the service is what is wanted.
-    if (list.size() > 1) std::erase_if(list, [](const Holder& holder) { return holder.pid == 1; });
+    const auto is_manager = [&](const Holder& holder) { return is_service_manager(processes, holder.pid); };
+    if (!std::ranges::all_of(list, is_manager)) std::erase_if(list, is_manager);
     for (const Holder& holder : list) holders.insert(holder.pid);
   }
   std::map<pid_t, Candidate> by_top;

@@ -68,6 +68,13 @@ TEST_F(Discovery, AServiceManagerThatKeepsTheListenerIsNotTheInstance) {
   make_server();
   made_up_.socket(1, 30, 900);
   EXPECT_EQ(find(8080)->pid, 50);
+  made_up_.process(40, 1, "systemd");  // a user's, or a container's
+  made_up_.process(60, 40, "server");
+  made_up_.file(net(1) + "tcp", std::string(made_up_.kHeading) + made_up_.row("00000000:1F91", "0A", 950));
+  made_up_.socket(40, 30, 950);
+  EXPECT_EQ(find(8081)->pid, 40) << "until its service runs nobody else is there";
+  made_up_.socket(60, 3, 950);
+  EXPECT_EQ(find(8081)->pid, 60);
 }
 
 TEST_F(Discovery, SaysWhatListensInstead) {
