@@ -89,6 +89,18 @@ v1::ResponseComparison to_wire(const compare::Counts& counts) {
 }
 
 v1::SessionStatus to_wire(const session::Report& report) {
+v1::SessionProgress to_wire(const session::Progress& progress) {
+  const auto ms = [](Nanos span) { return std::chrono::duration_cast<milliseconds>(span).count(); };
+  v1::SessionProgress wire;
+  wire.set_activity(progress.activity);
+  wire.set_planned_ms(ms(progress.planned));
+  wire.set_done_ms(ms(progress.done));
+  wire.set_besides_ms(ms(progress.besides));
+  wire.set_left_ms(ms(progress.left));
+  wire.set_pauses(progress.pauses);
+  return wire;
+}
+
   v1::SessionStatus wire;
   wire.set_id(report.id);
   wire.set_state(to_wire(report.state));
@@ -116,6 +128,8 @@ v1::SessionStatus to_wire(const session::Report& report) {
   for (const compare::Counts& counts : report.responses) *wire.add_responses() = to_wire(counts);
   wire.set_responses_problem(report.responses_problem);
   for (const std::string& line : report.log_tail) wire.add_log_tail(line);
+  wire.set_oci_runtime(report.oci_runtime);
+  *wire.mutable_progress() = to_wire(report.progress);
   return wire;
 }
 

@@ -43,6 +43,7 @@ absl::Status Session::Impl::follow_production() {
   phase = {.block = -1, .multiplicity = 0};
   load->set_phase(phase);
   load->flush();
+  turn_to(ProgressMeter::Activity::kWaiting);
   // Warming up, so that the coordinator leaves out what the interrupted block has measured.
   say(State::kWarming,
       fmt::format("{}: waiting for the one that takes its place on port {}", ended, plan.service.port));

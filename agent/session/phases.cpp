@@ -21,6 +21,8 @@ constexpr Nanos kTooQuiet = 5s;      // without requests enough for a window: to
 constexpr Nanos kDrainTimeout = 1s;  // for answers still due when a piece of a block ends
 constexpr double kTrustedDeviation = 0.1;
 
+using Activity = ProgressMeter::Activity;
+
 // A quarter of what is to be measured after it.
 Nanos longest_warm_up(const Plan& plan) {
   Nanos blocks{0};
@@ -62,6 +64,7 @@ absl::Status Session::Impl::settle() {
   RETURN_IF_ERROR(observe());
   phase.settled = true;
   load->set_phase(phase);
+  turn_to(Activity::kMeasuring);
   return absl::OkStatus();
 }
 
@@ -69,6 +72,8 @@ absl::Status Session::Impl::settle() {
 // requests to tell.
 absl::Status Session::Impl::warm_up() {
   RETURN_IF_ERROR(enter_phase(-1, 1, false));
+  progress.begin(-1, clock.now());
+  turn_to(Activity::kWarmingUp);
   say(State::kWarming);
   steadiness = {};
   is_warming = true;
@@ -98,6 +103,7 @@ absl::Status Session::Impl::warm_up() {
 }
 
 absl::Status Session::Impl::run_block(const Block& block) {
+  progress.begin(block.index, clock.now());
   for (const Nanos piece : pauses.cut(block.duration - block.settle)) RETURN_IF_ERROR(run_piece(block, piece));
   ASSIGN_OR_RETURN(report.noise_checks, noise.checks());
   report.completed_blocks.push_back(block.index);
@@ -108,6 +114,7 @@ absl::Status Session::Impl::run_block(const Block& block) {
 // A part of a block, or all of it, up to a pause.
 absl::Status Session::Impl::run_piece(const Block& block, Nanos measured) {
   RETURN_IF_ERROR(enter_phase(block.index, block.treatment ? plan.profile.load_multiple : 1, block.treatment));
+  turn_to(Activity::kSettling);
   say(State::kRunning, resources_problem.empty() || followed.empty() ? resources_problem + followed
                                                                      : resources_problem + "; " + followed);
   RETURN_IF_ERROR(wait_until(clock.now() + block.settle));
@@ -142,6 +149,7 @@ absl::Status Session::Impl::look_until(MonoTime deadline, Nanos length) {
 absl::Status Session::Impl::drain() {
   working = std::exchange(window, {});
   RETURN_IF_ERROR(enter_phase(-1, 0, false));
+  turn_to(Activity::kDraining);
   const MonoTime deadline = clock.now() + kDrainTimeout + noise.longest_delay();
   do {
     RETURN_IF_ERROR(wait_until(std::min(deadline, clock.now() + 20ms)));
@@ -154,6 +162,7 @@ absl::Status Session::Impl::drain() {
 // the session costs it.
 absl::Status Session::Impl::pause(Nanos length) {
   RETURN_IF_ERROR(set_off(true));
+  turn_to(Activity::kPausing);
   RETURN_IF_ERROR(look_until(clock.now() + length, length));
   RETURN_IF_ERROR(set_off(false));
   if (pauses.before()) return compare(working, window);

@@ -9,6 +9,7 @@
 #include "agent/compare/tally.h"
 #include "agent/egress/guard.h"
 #include "agent/noise/check.h"
+#include "agent/session/progress.h"
 #include "agent/session/watchdog.h"
 #include "document/profile.h"
 #include "document/service.h"
@@ -43,6 +44,8 @@ struct Report {
   int shadow_pid = 0;
   MilliCpu shadow_cpu;
   Bytes shadow_memory;
+  std::string oci_runtime;  // the program that started it
+  Progress progress;
   double sampled_fraction = 0;
   double multiplicity = 0;
   std::optional<double> representativeness;  // sampling::Representativeness::score and worst()

@@ -19,6 +19,12 @@ void Session::Impl::say(State state, std::string message) {
   on_report(report);
 }
 
+void Session::Impl::turn_to(ProgressMeter::Activity activity) {
+  progress.turn_to(activity, clock.now());
+  report.progress = progress.tell(clock.now());
+  on_report(report);
+}
+
 void Session::Impl::run() {
   absl::Status status = execute();
   // The last, partial second counts as well, however the session ends.
@@ -28,6 +34,9 @@ void Session::Impl::run() {
   tear_down();
   if (absl::IsCancelled(status)) return;
   report.current_block = -1;
+  report.progress = progress.tell(clock.now());
+  report.progress.activity.clear();
+  report.progress.left = Nanos(0);
   if (status.ok()) {
     say(State::kCompleted, followed);
   } else {
@@ -37,6 +46,7 @@ void Session::Impl::run() {
 }
 
 absl::Status Session::Impl::execute() {
+  turn_to(ProgressMeter::Activity::kStarting);
   say(State::kStarting);
   RETURN_IF_ERROR(start_shadow());
   RETURN_IF_ERROR(attach());
@@ -63,6 +73,7 @@ absl::Status Session::Impl::start_shadow() {
   report.shadow_pid = shadow->pid();
   report.shadow_cpu = limits.cpu;
   report.shadow_memory = limits.memory;
+  report.oci_runtime = services.runtime.oci_runtime();
   on_report(report);
   return absl::OkStatus();
 }
@@ -159,10 +170,9 @@ absl::Status Session::Impl::observe() {
   }
   on_samples(std::move(samples));
   report.egress = shadow->egress_attempts();
-  if (auto responses = production->responses(); responses != report.responses) {
-    report.responses = std::move(responses);
-    on_report(report);
-  }
+  report.responses = production->responses();
+  report.progress = progress.tell(clock.now());
+  on_report(report);
   return absl::OkStatus();
 }
 

@@ -19,6 +19,7 @@
 #include "agent/session/pauses.h"
 #include "agent/session/production.h"
 #include "agent/session/production_process.h"
+#include "agent/session/progress.h"
 #include "agent/session/resources.h"
 #include "agent/session/session.h"
 #include "agent/session/steadiness.h"
@@ -71,6 +72,7 @@ struct Session::Impl {
   absl::Status adjust_fraction();
   void adjust_resources();
   void note_representativeness();
+  void turn_to(ProgressMeter::Activity activity);
   void say(State state, std::string message = "");
   void tear_down();
 
@@ -84,6 +86,7 @@ struct Session::Impl {
   std::mutex resources_mutex;      // guards the profile whose resources are wanted
   document::Profile resources = plan.profile;
   Report report;
+  ProgressMeter progress{plan.warm_up, plan.blocks, plan.completed_blocks};
 
   discovery::Instance instance;
   ProductionProcess production_process;

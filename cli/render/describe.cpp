@@ -15,6 +15,17 @@
 namespace gnomon::cli {
 namespace {
 
+// "32 s of 60 s planned, 6 s besides in 5 pauses and what they take; measuring; about 33 s left".
+std::string progress(const v1::SessionProgress& told) {
+  const auto duration = [](std::int64_t ms) { return format_duration(std::chrono::milliseconds(ms)); };
+  std::string text =
+      fmt::format("{} of {} planned, {} besides ({} pauses, draining before and settling after them)",
+                  duration(told.done_ms()), duration(told.planned_ms()), duration(told.besides_ms()), told.pauses());
+  if (!told.activity().empty()) text += "; " + told.activity();
+  if (told.left_ms() > 0) text += "; about " + duration(told.left_ms()) + " left";
+  return text;
+}
+
 std::string facts(const v1::Session& session) {
   const v1::SessionStatus& status = session.status();
   const v1::ShadowInstanceProfile& profile = session.spec().profile();
@@ -30,9 +41,11 @@ std::string facts(const v1::Session& session) {
                           (status.noise_engine().empty() ? "" : ", by " + status.noise_engine())});
   table.add(
       {"blocks", fmt::format("{} of {} completed", status.completed_blocks_size(), session.spec().blocks_size())});
+  if (status.has_progress()) table.add({"progress", progress(status.progress())});
   if (status.shadow_cpu_milli() > 0)
     table.add({"shadow", fmt::format("{} CPU, {} memory, pid {}", format_cpu(MilliCpu{status.shadow_cpu_milli()}),
-                                     format_bytes(Bytes{status.shadow_memory_bytes()}), status.shadow_pid())});
+                                     format_bytes(Bytes{status.shadow_memory_bytes()}), status.shadow_pid()) +
+                             (status.oci_runtime().empty() ? "" : ", started by " + status.oci_runtime())});
   table.add({"sampled", fmt::format("{} of the requests, each replayed {:.3g} times",
                                     format_fraction(Fraction{status.sampled_fraction()}), status.multiplicity())});
   if (status.has_representativeness())

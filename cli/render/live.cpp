@@ -16,8 +16,8 @@ std::string progress_bar(double share) {
          std::string(static_cast<std::size_t>(kWidth - done), '.') + "]";
 }
 
-long whole_seconds(Nanos duration) {
-  return static_cast<long>(std::chrono::duration<double>(duration).count() + 0.5);
+std::int64_t whole_seconds(std::int64_t ms) {
+  return (ms + 500) / 1000;
 }
 
 // "treatment 3/8", or the state outside of blocks.
@@ -25,16 +25,22 @@ std::string phase(const SessionView& view) {
   const v1::Block* block = view.current_block();
   if (block == nullptr) {
     const v1::SessionState state = view.session().status().state();
-    return state == v1::SESSION_STATE_RUNNING ? "between blocks" : state_name(state);
+    return state == v1::SESSION_STATE_RUNNING ? view.progress().activity() : state_name(state);
   }
   return fmt::format("{} {}/{}", block_kind_name(block->kind()), block->index() + 1,
                      view.session().spec().blocks_size());
 }
 
-// " (+11 s: pauses, settling)": what makes a session longer than its plan.
-std::string besides(const SessionView& view) {
-  const long seconds = whole_seconds(view.besides());
-  return seconds > 0 ? fmt::format(" (+{} s: pauses, settling)", seconds) : "";
+// "32 s of 60 s (+6 s: pauses, settling; about 33 s left)": what makes a session longer than its plan is told as well.
+std::string progress(const SessionView& view) {
+  const v1::SessionProgress& progress = view.progress();
+  std::string more;
+  if (const auto besides = whole_seconds(progress.besides_ms()); besides > 0)
+    more = fmt::format("+{} s: pauses, settling", besides);
+  if (const auto left = whole_seconds(progress.left_ms()); left > 0)
+    more += fmt::format("{}about {} s left", more.empty() ? "" : "; ", left);
+  return fmt::format("{:>3} s of {} s{}", whole_seconds(progress.done_ms()), whole_seconds(progress.planned_ms()),
+                     more.empty() ? "" : " (" + more + ")");
 }
 
 std::string counts(const SessionView& view) {
@@ -63,13 +69,11 @@ std::string live_table(const SessionView& view) {
   const v1::Session& session = view.session();
   const v1::SessionStatus& status = session.status();
   const Point *production = view.latest(false), *shadow = view.latest(true);
-  const Nanos planned = view.planned();
-  const double share =
-      planned.count() > 0 ? static_cast<double>(view.elapsed().count()) / static_cast<double>(planned.count()) : 0;
+  const auto done = static_cast<double>(view.progress().done_ms()),
+             planned = static_cast<double>(view.progress().planned_ms());
   std::string out = fmt::format("session {}  {}\n", printable(session.id()),
                                 session.node().empty() ? "" : "on " + printable(session.node()));
-  out += fmt::format("{} {} s of {} s{}   {}\n", progress_bar(share), whole_seconds(view.elapsed()),
-                     whole_seconds(planned), besides(view), phase(view));
+  out += fmt::format("{} {}   {}\n", progress_bar(planned > 0 ? done / planned : 0), progress(view), phase(view));
   if (!status.message().empty()) out += printable(status.message()) + "\n";
   if (status.shadow_cpu_milli() > 0)
     out +=
@@ -99,8 +103,7 @@ std::string live_table(const SessionView& view) {
 
 std::string live_line(const SessionView& view) {
   const Point *production = view.latest(false), *shadow = view.latest(true);
-  std::string out = fmt::format("{:>3} s of {} s{}  {:<14}", whole_seconds(view.elapsed()),
-                                whole_seconds(view.planned()), besides(view), phase(view));
+  std::string out = fmt::format("{}  {:<14}", progress(view), phase(view));
   if (production != nullptr)
     out += fmt::format("  production {}/s p50 {} p99 {} errors {} cpu {:.2f}",
                        format_rate(production->requests_per_second), format_optional(production->service_p50),

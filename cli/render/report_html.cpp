@@ -45,7 +45,9 @@ std::string head(const SessionView& view) {
       escape_html(summary));
   out += fact("Session", session.id()) + fact("Node", session.node());
   out += fact("Started (UTC)", format_time(session.created_unix_ms()));
-  out += fact("Measured", format_duration(view.elapsed()) + " of " + format_duration(view.planned()));
+  out += fact("Measured", format_duration(std::chrono::milliseconds(view.progress().done_ms())) + " of " +
+                              format_duration(std::chrono::milliseconds(view.progress().planned_ms())) + ", and " +
+                              format_duration(std::chrono::milliseconds(view.progress().besides_ms())) + " besides");
   out +=
       fact("Shadow's CPU limit", status.shadow_cpu_milli() > 0 ? format_cpu(MilliCpu{status.shadow_cpu_milli()}) : "");
   out += fact("Shadow's memory limit",

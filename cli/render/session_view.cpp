@@ -33,13 +33,6 @@ void SessionView::add_sample(const telemetry::Sample& sample) {
   // Responses that came after their block's end arrive as samples without a span: they count, but are no rate.
   if (sample.span.count() <= 0) return;
   const bool shadow = sample.role == telemetry::Role::kShadow;
-  if (shadow) {
-    passed_ += sample.span;
-    if (sample.block >= 0)
-      (sample.settled ? blocks_[sample.block].measured : blocks_[sample.block].settling) += sample.span;
-    else if (blocks_.empty())
-      warmed_up_ += sample.span;
-  }
   // What a phase's last look leaves over is too short to make a rate of.
   if (sample.span < kShortestPoint) return;
   Point point;
@@ -73,29 +66,6 @@ telemetry::TapCounters SessionView::tap() const {
 
 telemetry::ReplayCounters SessionView::replay() const {
   return session_.has_replay() ? telemetry::from_wire(session_.replay()) : replay_;
-}
-
-Nanos SessionView::planned() const {
-  std::int64_t ms = session_.spec().warm_up_ms();
-  for (const v1::Block& block : session_.spec().blocks()) ms += block.duration_ms();
-  return std::chrono::milliseconds(ms);
-}
-
-// A block that is cut by pauses settles anew after each: of that only the first time is in the plan.
-Nanos SessionView::elapsed() const {
-  Nanos elapsed = std::min<Nanos>(warmed_up_, std::chrono::milliseconds(session_.spec().warm_up_ms()));
-  for (const v1::Block& block : session_.spec().blocks()) {
-    const auto spent = blocks_.find(block.index());
-    if (spent == blocks_.end()) continue;
-    const Nanos settle = std::chrono::milliseconds(block.settle_ms()),
-                duration = std::chrono::milliseconds(block.duration_ms());
-    elapsed += std::min(duration, std::min(settle, spent->second.settling) + spent->second.measured);
-  }
-  return elapsed;
-}
-
-Nanos SessionView::besides() const {
-  return passed_ - elapsed();
 }
 
 const v1::Block* SessionView::current_block() const {

@@ -2,7 +2,6 @@
 // A session as it is watched: everything the live view, the verdict and the report are drawn from. Pure.
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -41,11 +40,8 @@ class SessionView {
   telemetry::ReplayCounters replay() const;
   std::uint64_t undecodable_samples() const { return undecodable_; }
 
-  // Time of the plan that has passed, and all of it: warm-up and blocks.
-  Nanos elapsed() const;
-  Nanos planned() const;
-  // What has been spent besides: pauses, draining before them and settling anew after them, and a longer warm-up.
-  Nanos besides() const;
+  // As the node tells it.
+  const v1::SessionProgress& progress() const { return session_.status().progress(); }
   const v1::Block* current_block() const;
 
  private:
@@ -56,12 +52,6 @@ class SessionView {
   std::optional<std::size_t> latest_[2];
   telemetry::TapCounters tap_;
   telemetry::ReplayCounters replay_;
-  Nanos passed_{0};     // whatever it was spent on
-  Nanos warmed_up_{0};  // before the first block
-  struct Spent {
-    Nanos settling{0}, measured{0};
-  };
-  std::map<int, Spent> blocks_;
   std::uint64_t undecodable_ = 0;
 };
 

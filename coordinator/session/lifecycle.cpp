@@ -109,6 +109,10 @@ absl::Status Sessions::finish(const std::string& id, v1::SessionState state, con
   session.mutable_status()->set_state(state);
   session.mutable_status()->set_message(message);
   session.mutable_status()->set_current_block(-1);
+  if (session.status().has_progress()) {
+    session.mutable_status()->mutable_progress()->clear_activity();
+    session.mutable_status()->mutable_progress()->clear_left_ms();
+  }
   session.set_ended_unix_ms(unix_ms());
   RETURN_IF_ERROR(judge(session));
   RETURN_IF_ERROR(store_.put_session(session));

@@ -55,6 +55,14 @@ inline v1::Session synthetic_session() {
   status.set_sampled_fraction(0.0492);
   status.set_multiplicity(10.1);
   status.set_noise_engine("replayer");
+  status.set_oci_runtime("/usr/sbin/runc");
+  v1::SessionProgress& progress = *status.mutable_progress();
+  progress.set_activity("measuring");
+  progress.set_planned_ms(65'000);
+  progress.set_done_ms(13'000);
+  progress.set_besides_ms(4400);
+  progress.set_left_ms(66'000);
+  progress.set_pauses(2);
   return session;
 }
 
@@ -112,7 +120,11 @@ inline SessionView synthetic_view(int running_until = 65) {
   for (int i = 0; i < running_until; ++i)
     for (const bool shadow : {false, true}) *event.add_samples() = telemetry::to_wire(synthetic_sample(i, shadow));
   if (running_until == 65) {
-    event.mutable_session()->mutable_status()->set_state(v1::SESSION_STATE_COMPLETED);
+    v1::SessionStatus& status = *event.mutable_session()->mutable_status();
+    status.set_state(v1::SESSION_STATE_COMPLETED);
+    status.mutable_progress()->set_done_ms(status.progress().planned_ms());
+    status.mutable_progress()->clear_activity();
+    status.mutable_progress()->clear_left_ms();
     *event.mutable_session()->mutable_verdict() = synthetic_verdict();
   }
   SessionView view;
