@@ -56,7 +56,8 @@ class Production:
         return True
 
     def server(self, name):
-        """A copy of one of servers/ in the working directory: the checkout may be where a shadow may not look."""
+        """A copy of one of servers/, with what they share, in the working directory: the checkout may be where a shadow may not look."""
+        shutil.copy(os.path.join(SERVERS, "answering.py"), self.directory.path)
         return shutil.copy(os.path.join(SERVERS, name), self.directory.path)
 
     def shadow_pids(self):

@@ -27,6 +27,12 @@ class ThreePrograms(ThreeProgramsCase):
             self.assertEqual(0, listed.returncode, listed.stderr)
             self.assertIn(name, listed.stdout, f"get {what}")
         self.assertIn(identifier, self.gnomon("describe", "session", identifier).stdout)
+        self.assertRegex(session["status"]["oci_runtime"], r"^/.*/c?runc?$")
+        progress = session["status"]["progress"]
+        self.assertEqual(progress["planned_ms"], progress["done_ms"], "all of it")
+        self.assertEqual(7, progress["pauses"], "after the warm-up and after each block")
+        self.assertGreater(int(progress["besides_ms"]), 0)
+        self.assertNotIn("activity", progress)
         unknown = self.gnomon("describe", "session", "s-none")
         self.assertNotEqual(0, unknown.returncode)
         self.assertEqual(1, len(unknown.stderr.splitlines()), unknown.stderr)
