@@ -148,7 +148,7 @@ class AppImpl final : public App {
       const std::shared_lock lock(sessions_mutex_);
       if (const auto session = sessions_.find(plan.id); session != sessions_.end()) {
         session->second->set_sampled_fraction(plan.service.sampled_fraction);
-        session->second->set_noise(plan.profile.noise);
+        session->second->set_noise(plan.profile);
         session->second->set_resources(plan.profile);
       }
     }

@@ -5,6 +5,8 @@
 #include "cli/command.h"
 #include "cli/render/lists.h"
 #include "cli/render/session_view.h"
+#include "common/status.h"
+#include "document/parse.h"
 
 namespace gnomon::cli {
 namespace {
@@ -28,6 +30,14 @@ int run_adjust(const v1::AdjustSessionRequest& request, const std::string& coord
       session->spec().service().shadow().sample_by().empty() ? "connection"
                                                              : session->spec().service().shadow().sample_by().c_str());
   return 0;
+}
+
+// The noise of the one profile in a file: that on dependencies has no options of its own.
+absl::StatusOr<v1::NoiseParameters> noise_of(const std::string& file) {
+  ASSIGN_OR_RETURN(const document::Documents documents, document::parse_file(file));
+  if (documents.profiles.size() != 1)
+    return absl::InvalidArgumentError(file + ": has to have one profile, whose noise is taken");
+  return documents.profiles.front().noise_parameters();
 }
 
 // The profile's noise as a whole: what is not given is switched off.
@@ -70,10 +80,18 @@ void add_adjust(CLI::App& cli, const std::string& coordinator, Run& run) {
   const auto noise = add_noise_options(*session);
   const auto no_noise = std::make_shared<bool>(false);
   session->add_flag("--no-noise", *no_noise, "Switches all noise off");
-  session->callback([&run, &coordinator, request, resources, noise, no_noise] {
+  const auto file = std::make_shared<std::string>();
+  session->add_option("--noise-of", *file, "All noise of the profile in this file, that on dependencies included");
+  session->callback([&run, &coordinator, request, resources, noise, no_noise, file] {
     if (noise->ByteSizeLong() > 0 || *no_noise) *request->mutable_noise_parameters() = *noise;
     if (resources->ByteSizeLong() > 0) *request->mutable_resource_allocation() = *resources;
-    run = [&coordinator, request] { return run_adjust(*request, coordinator); };
+    run = [&coordinator, request, file] {
+      if (file->empty()) return run_adjust(*request, coordinator);
+      const auto noise_in_file = noise_of(*file);
+      if (!noise_in_file.ok()) return fail(noise_in_file.status());
+      *request->mutable_noise_parameters() = *noise_in_file;
+      return run_adjust(*request, coordinator);
+    };
   });
 }
 

@@ -100,7 +100,7 @@ absl::StatusOr<Nanos> read_delay(const std::string& text) {
 }
 
 absl::StatusOr<EgressRule> read_rule(const v1::EgressRule& message) {
-  EgressRule rule;
+  EgressRule rule{.to = message.to()};
   if (absl::Status status = read_destination(message.to(), rule); !status.ok()) return annotate(status, "to");
   if (!message.redirect().empty()) {
     auto redirect = read_redirect(message.redirect());

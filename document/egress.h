@@ -34,6 +34,7 @@ struct SocketAddress {
 };
 
 struct EgressRule {
+  std::string to;                     // as it is written
   IpAddress network;                  // all bits beyond the prefix are zero
   int prefix = 128;                   // of the 128 bits, of IPv4 addresses as well
   std::optional<std::uint16_t> port;  // nothing: every one

@@ -1,5 +1,6 @@
 #include "document/noise.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <utility>
@@ -100,6 +101,29 @@ absl::StatusOr<Noise> validate(const v1::NoiseParameters& message) {
   RETURN_IF_ERROR(read("connection_refusal", message.connection_refusal(), parse_fraction, noise.connection_refusal));
   RETURN_IF_ERROR(read("connection_reset", message.connection_reset(), parse_fraction, noise.connection_reset));
   return noise;
+}
+
+absl::StatusOr<std::vector<DependencyNoise>> validate_dependencies(const v1::NoiseParameters& message) {
+  std::vector<DependencyNoise> all;
+  for (const v1::DependencyNoise& one : message.dependencies()) {
+    const std::string field = fmt::format("noise_parameters.dependencies[{}]", all.size());
+    const auto is_same = [&](const DependencyNoise& other) { return other.to == one.to(); };
+    if (one.to().empty() || std::ranges::any_of(all, is_same))
+      return annotate(invalid(one.to(), "must be the \"to\" of one of the service's egress rules, each once"),
+                      field + ".to");
+    if (one.noise_parameters().dependencies_size() > 0)
+      return annotate(invalid("dependencies", "there are none of a dependency"), field + ".noise_parameters");
+    if (!one.noise_parameters().packet_reordering().empty())
+      return annotate(invalid(one.noise_parameters().packet_reordering(),
+                              "not on the path to a dependency: only the shadow's own responses can be reordered"),
+                      field + ".noise_parameters.packet_reordering");
+    absl::StatusOr<Noise> noise = validate(one.noise_parameters());
+    if (!noise.ok())  // "noise_parameters.dependencies[0].noise_parameters.error_rate: …"
+      return absl::InvalidArgumentError(field + "." + std::string(noise.status().message()));
+    if (!noise->any()) return annotate(invalid(one.to(), "asks for no noise"), field);
+    all.push_back({one.to(), *std::move(noise)});
+  }
+  return all;
 }
 
 }  // namespace gnomon::document

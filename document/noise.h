@@ -2,7 +2,9 @@
 // Validated NoiseParameters: what a profile does to the shadow's network and responses on purpose.
 
 #include <cstdint>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "common/delay.h"
@@ -30,8 +32,17 @@ struct Noise {
   friend bool operator==(const Noise&, const Noise&) = default;
 };
 
-// The error begins with "noise_parameters.", then the field, its value and what is allowed.
+// On the path that one of the service's egress rules opens.
+struct DependencyNoise {
+  std::string to;  // the rule's
+  Noise noise;     // of the dependency's responses, of requests and connections to it; no packets are reordered
+  friend bool operator==(const DependencyNoise&, const DependencyNoise&) = default;
+};
+
+// Their errors begin with "noise_parameters.", then the field, its value and what is allowed. The first one is of the
+// shadow itself, the second one of what it depends on.
 absl::StatusOr<Noise> validate(const v1::NoiseParameters& message);
+absl::StatusOr<std::vector<DependencyNoise>> validate_dependencies(const v1::NoiseParameters& message);
 
 // "10Mbit", "500kbit", "1.5Gbit": bits a second, from 8kbit to 40Gbit.
 absl::StatusOr<std::uint64_t> parse_bit_rate(std::string_view text);

@@ -1,5 +1,6 @@
 #include "document/profile.h"
 
+#include <algorithm>
 #include <charconv>
 #include <set>
 #include <utility>
@@ -130,6 +131,10 @@ void add(const v1::NoiseParameters& noise, Fingerprint& fingerprint) {
     fingerprint.add(name);
     fingerprint.add(value);
   }
+  for (const v1::DependencyNoise& one : noise.dependencies()) {
+    fingerprint.add(one.to());
+    add(one.noise_parameters(), fingerprint);
+  }
 }
 
 }  // namespace
@@ -141,8 +146,21 @@ absl::StatusOr<Profile> validate(const v1::ShadowInstanceProfile& message) {
   profile.service = message.service_descriptor();
   RETURN_IF_ERROR(read_resources(message.resource_allocation(), profile));
   ASSIGN_OR_RETURN(profile.noise, validate(message.noise_parameters()));
+  ASSIGN_OR_RETURN(profile.dependencies, validate_dependencies(message.noise_parameters()));
   RETURN_IF_ERROR(read_scenarios(message, profile));
   return profile;
+}
+
+absl::Status check_dependencies(const Profile& profile, const Service& service) {
+  for (std::size_t i = 0; i < profile.dependencies.size(); ++i) {
+    const std::string& to = profile.dependencies[i].to;
+    if (std::ranges::find(service.egress, to, &EgressRule::to) != service.egress.end()) continue;
+    return annotate(
+        invalid(to, fmt::format("no rule of shadow.egress of service {} has this \"to\": its shadow does not reach it",
+                                service.name)),
+        fmt::format("noise_parameters.dependencies[{}].to", i));
+  }
+  return absl::OkStatus();
 }
 
 std::string profile_id(const v1::ShadowInstanceProfile& message) {

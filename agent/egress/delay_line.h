@@ -4,50 +4,63 @@
 #include <algorithm>
 #include <deque>
 #include <optional>
-#include <random>
 #include <string>
 #include <utility>
 
+#include "agent/egress/path.h"
 #include "common/clock.h"
-#include "common/delay.h"
 
 namespace gnomon::egress {
 
-// Draws one delay for each response: what is sent after the other side has spoken.
+// Draws one delay for each response: what is sent after the other side has spoken. `path` must live longer.
 class DelayLine {
  public:
-  DelayLine(Nanos mean, Nanos stddev, std::uint64_t seed)
-      : distribution_(DelayShape::kNormal, mean, stddev), random_(seed) {}
+  explicit DelayLine(Path& path) : path_(path) {}
 
-  void asked() { response_.reset(); }
+  // The other side speaks. False: what it asks for is not to be answered.
+  bool asked() {
+    const bool is_new = std::exchange(answered_, false);
+    if (is_new) response_.reset();
+    return !is_new || path_.lets_request_through();
+  }
 
-  void push(std::string bytes, MonoTime now) {
-    if (!response_)
-      response_ = Nanos(
-          static_cast<std::int64_t>(distribution_.quantile(std::uniform_real_distribution<double>(0, 1)(random_))));
+  // False: the response is to be reset instead.
+  bool push(std::string bytes, MonoTime now) {
+    answered_ = true;
+    const bool begins = !response_;
+    if (begins && !path_.lets_response_begin(phase_)) return false;
+    if (begins) response_ = path_.draw_delay();
+    MonoTime due = now + response_->own + response_->injected;
+    if (!line_.empty()) due = std::max(due, line_.back().due);
+    due = path_.pace(due, bytes.size());
     held_ += bytes.size();
-    const MonoTime due = now + *response_;
-    line_.push_back({std::max(due, line_.empty() ? due : line_.back().due), std::move(bytes)});
+    line_.push_back({due, begins ? *response_ : Path::Delay{}, std::move(bytes)});
+    return true;
   }
 
   bool empty() const { return line_.empty(); }
   std::size_t held() const { return held_; }
   MonoTime due() const { return line_.front().due; }  // of the first; there has to be one
-  std::string pop() {
-    std::string bytes = std::move(line_.front().bytes);
+  std::string pop(MonoTime now) {
+    Held first = std::move(line_.front());
     line_.pop_front();
-    held_ -= bytes.size();
-    return bytes;
+    held_ -= first.bytes.size();
+    // For which it waited besides (others before it, the rate) is no delay.
+    path_.delayed(first.delay, now - (first.due - first.delay.injected));
+    path_.passed(first.bytes.size());
+    return std::move(first.bytes);
   }
 
  private:
   struct Held {
     MonoTime due;
+    Path::Delay delay;  // of the first bytes of a response
     std::string bytes;
   };
-  const DelayDistribution distribution_;
-  std::mt19937_64 random_;
-  std::optional<Nanos> response_;
+  Path& path_;
+  std::optional<Path::Delay> response_;
+  bool answered_ = true;  // whatever was asked for
+  std::uint64_t phase_ = 0;
   std::deque<Held> line_;
   std::size_t held_ = 0;
 };

@@ -5,8 +5,10 @@
 #include <sys/socket.h>
 
 #include <cstring>
+#include <deque>
 #include <future>
 #include <list>
+#include <type_traits>
 #include <utility>
 
 #include "agent/egress/tcp_relay.h"
@@ -75,7 +77,9 @@ SocketAddress from_asio(const tcp::endpoint& endpoint) {
 class AsioForwarder final : public Forwarder, private TcpRelay::Owner {
  public:
   AsioForwarder(std::vector<EgressRule> rules, Guard& guard, std::uint64_t seed)
-      : rules_(std::move(rules)), guard_(guard), seed_(seed) {}
+      : rules_(std::move(rules)), guard_(guard) {
+    for (const EgressRule& rule : rules_) paths_.emplace_back(rule.delay_mean, rule.delay_stddev, seed++);
+  }
 
   ~AsioForwarder() override {
     io_.stop();
@@ -83,33 +87,58 @@ class AsioForwarder final : public Forwarder, private TcpRelay::Owner {
   }
 
   void start(Listeners listeners) {
-    for (auto& [fd, protocol] : {std::pair{&listeners.tcp_v4, tcp::v4()}, std::pair{&listeners.tcp_v6, tcp::v6()}})
-      if (fd->valid()) accept(acceptors_.emplace_back(io_, protocol, fd->release()));
+    ports_ = std::move(listeners.ports);
+    for (std::size_t i = 0; i < listeners.tcp.size(); ++i)
+      if (UniqueFd& fd = listeners.tcp[i]; fd.valid())
+        accept(acceptors_.emplace_back(io_, rules_[i].network.v4() ? tcp::v4() : tcp::v6(), fd.release()));
     for (std::size_t i = 0; i < listeners.udp.size(); ++i) {
       if (!listeners.udp[i].valid()) continue;
       udp::socket socket(io_, rules_[i].network.v4() ? udp::v4() : udp::v6(), listeners.udp[i].release());
       const SocketAddress to = rules_[i].redirect.value_or(SocketAddress{rules_[i].network, *rules_[i].port});
-      datagrams_.push_back(std::make_unique<UdpRelay>(
-          io_, std::move(socket), udp::endpoint(to_asio(to.address), to.port), [this, i] { return line_for(i); },
-          udp_));
+      datagrams_.push_back(std::make_unique<UdpRelay>(io_, std::move(socket),
+                                                      udp::endpoint(to_asio(to.address), to.port), paths_[i], udp_));
       datagrams_.back()->start();
     }
     thread_ = std::thread([this] { io_.run(); });
   }
 
   Totals totals() const override {
-    std::promise<Totals> answer;
-    asio::post(io_, [&] {
+    return on_thread([&] {
       Totals totals = totals_;
       totals.datagrams = udp_.datagrams;
       totals.dropped = udp_.dropped;
-      answer.set_value(totals);
+      return totals;
     });
-    return answer.get_future().get();
   }
 
+  void set_noise(std::size_t rule, const PathNoise& noise) override {
+    on_thread([&] {
+      paths_[rule].set(noise);
+      return true;
+    });
+  }
+
+  PathTally noise_tally(std::size_t rule) const override {
+    return on_thread([&] { return paths_[rule].tally(); });
+  }
+
+  void switch_noise(bool on) override {
+    on_thread([&] {
+      for (Path& path : paths_) path.switch_to(on);
+      return true;
+    });
+  }
+
+  const Ports& ports() const override { return ports_; }
+
  private:
-  DelayLine line_for(std::size_t rule) { return {rules_[rule].delay_mean, rules_[rule].delay_stddev, seed_++}; }
+  // What the call, made on the forwarder's thread, returns.
+  template <class Call>
+  std::invoke_result_t<Call> on_thread(Call call) const {
+    std::promise<std::invoke_result_t<Call>> answer;
+    asio::post(io_, [&] { answer.set_value(call()); });
+    return answer.get_future().get();
+  }
 
   void accept(tcp::acceptor& acceptor) {
     acceptor.async_accept([this, &acceptor](error_code error, tcp::socket socket) {
@@ -138,7 +167,7 @@ class AsioForwarder final : public Forwarder, private TcpRelay::Owner {
     }
     ++open_;
     const SocketAddress to = rules_[flow->rule].redirect.value_or(flow->destination);
-    std::make_shared<TcpRelay>(std::move(socket), line_for(flow->rule), static_cast<TcpRelay::Owner&>(*this))
+    std::make_shared<TcpRelay>(std::move(socket), paths_[flow->rule], static_cast<TcpRelay::Owner&>(*this))
         ->connect({to_asio(to.address), to.port});
   }
 
@@ -147,7 +176,8 @@ class AsioForwarder final : public Forwarder, private TcpRelay::Owner {
 
   const std::vector<EgressRule> rules_;
   Guard& guard_;
-  std::uint64_t seed_;
+  Ports ports_;
+  std::deque<Path> paths_;  // of the rules; on the thread only, too
   // On the thread only, from its start on; they outlive what the loop holds.
   Totals totals_;
   UdpRelay::Counters udp_;
@@ -166,13 +196,13 @@ class AsioForwarder final : public Forwarder, private TcpRelay::Owner {
 absl::StatusOr<Listeners> listen_for(const Link& link, const std::vector<EgressRule>& rules) {
   Listeners listeners;
   if (rules.empty()) return listeners;
-  ASSIGN_OR_RETURN(listeners.tcp_v4, open_at(link.agent_v4, SOCK_STREAM, &listeners.ports.tcp_v4));
-  ASSIGN_OR_RETURN(listeners.tcp_v6, open_at(link.agent_v6, SOCK_STREAM, &listeners.ports.tcp_v6));
   for (const EgressRule& rule : rules) {
+    const IpAddress& here = rule.network.v4() ? link.agent_v4 : link.agent_v6;
+    ASSIGN_OR_RETURN(listeners.tcp.emplace_back(), open_at(here, SOCK_STREAM, &listeners.ports.tcp.emplace_back()));
     UniqueFd& socket = listeners.udp.emplace_back();
     std::uint16_t& port = listeners.ports.udp.emplace_back();
     if (rule.single()) {
-      ASSIGN_OR_RETURN(socket, open_at(rule.network.v4() ? link.agent_v4 : link.agent_v6, SOCK_DGRAM, &port));
+      ASSIGN_OR_RETURN(socket, open_at(here, SOCK_DGRAM, &port));
     }
   }
   return listeners;

@@ -10,13 +10,14 @@
 
 #include "absl/status/statusor.h"
 #include "agent/egress/guard.h"
+#include "agent/egress/path.h"
 #include "common/unique_fd.h"
 
 namespace gnomon::egress {
 
 // Sockets at the agent's end of the link, made before the guard is loaded, which has to know their ports.
 struct Listeners {
-  UniqueFd tcp_v4, tcp_v6;
+  std::vector<UniqueFd> tcp;  // for each rule
   std::vector<UniqueFd> udp;  // for each rule that names one address and port; else none
   Ports ports;
 };
@@ -44,6 +45,13 @@ class Forwarder {
                                                           Guard& guard, std::uint64_t seed);
   virtual ~Forwarder() = default;  // ends all connections
   virtual Totals totals() const = 0;
+
+  // Of the path that this rule opens. Thread-safe; they wait for the forwarder's thread.
+  virtual void set_noise(std::size_t rule, const PathNoise& noise) = 0;
+  virtual PathTally noise_tally(std::size_t rule) const = 0;
+  // On all paths at once; off to begin with, and after set_noise().
+  virtual void switch_noise(bool on) = 0;
+  virtual const Ports& ports() const = 0;
 };
 
 }  // namespace gnomon::egress

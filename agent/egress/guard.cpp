@@ -45,7 +45,7 @@ SocketAddress to_socket_address(const __u32 (&words)[4], __u16 port) {
   return address;
 }
 
-egress_rule to_kernel(const EgressRule& rule, std::uint16_t udp_port) {
+egress_rule to_kernel(const EgressRule& rule, std::uint16_t tcp_port, std::uint16_t udp_port) {
   egress_rule out{};
   copy_address(rule.network, out.network);
   IpAddress mask;
@@ -53,6 +53,7 @@ egress_rule to_kernel(const EgressRule& rule, std::uint16_t udp_port) {
     mask.bytes[static_cast<std::size_t>(bit / 8)] |= static_cast<std::uint8_t>(0x80 >> bit % 8);
   copy_address(mask, out.mask);
   out.port = htons(rule.port.value_or(0));
+  out.tcp_port = htons(tcp_port);
   out.udp_port = htons(udp_port);
   out.v4 = rule.network.v4() ? 1 : 0;
   out.action = rule.redirect ? EGRESS_REDIRECTED : EGRESS_ALLOWED;
@@ -67,13 +68,12 @@ absl::StatusOr<egress_config> configure(const Link& link, const std::vector<Egre
                     link.own.size(), static_cast<int>(EGRESS_RULES), static_cast<int>(EGRESS_OWN)));
   copy_address(link.agent_v6, config.agent[0]);
   copy_address(link.agent_v4, config.agent[1]);
-  config.tcp_port[0] = htons(ports.tcp_v6);
-  config.tcp_port[1] = htons(ports.tcp_v4);
   config.rules = static_cast<__u16>(rules.size());
   config.own = static_cast<__u16>(link.own.size());
   for (std::size_t i = 0; i < link.own.size(); ++i) copy_address(link.own[i], config.own_address[i]);
   for (std::size_t i = 0; i < rules.size(); ++i)
-    config.rule[i] = to_kernel(rules[i], i < ports.udp.size() ? ports.udp[i] : 0);
+    config.rule[i] =
+        to_kernel(rules[i], i < ports.tcp.size() ? ports.tcp[i] : 0, i < ports.udp.size() ? ports.udp[i] : 0);
   return config;
 }
 

@@ -21,8 +21,8 @@ using document::SocketAddress;
 
 // Where the forwarder of a shadow listens, at the agent's end of its link.
 struct Ports {
-  std::uint16_t tcp_v4 = 0, tcp_v6 = 0;  // 0: nowhere
-  std::vector<std::uint16_t> udp;        // for each rule; 0: datagrams are refused
+  // For each rule; 0: such connections, or datagrams, are refused.
+  std::vector<std::uint16_t> tcp, udp;
 };
 
 // A shadow's link.

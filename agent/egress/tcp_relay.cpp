@@ -18,12 +18,12 @@ constexpr std::chrono::seconds kConnectTimeout{10};
 
 }  // namespace
 
-TcpRelay::TcpRelay(Tcp::socket shadow, DelayLine line, Owner& owner)
+TcpRelay::TcpRelay(Tcp::socket shadow, Path& path, Owner& owner)
     : shadow_(std::move(shadow)),
       destination_(shadow_.get_executor()),
       patience_(shadow_.get_executor(), kConnectTimeout),
       due_(shadow_.get_executor()),
-      line_(std::move(line)),
+      line_(path),
       owner_(owner) {}
 
 void TcpRelay::connect(const Tcp::endpoint& destination) {
@@ -50,7 +50,7 @@ void TcpRelay::read_request() {
       return;
     }
     if (error) return self->fail();
-    self->line_.asked();
+    if (!self->line_.asked()) return self->fail();
     asio::async_write(self->destination_, asio::buffer(self->request_, length),
                       [self](error_code failed, std::size_t) { failed ? self->fail() : self->read_request(); });
   });
@@ -63,7 +63,8 @@ void TcpRelay::read_response() {
     self->reading_ = false;
     if (error && error != asio::error::eof) return self->fail();
     self->response_ended_ = error == asio::error::eof;
-    if (length > 0) self->line_.push(std::string(self->piece_.data(), length), std::chrono::steady_clock::now());
+    if (length > 0 && !self->line_.push(std::string(self->piece_.data(), length), std::chrono::steady_clock::now()))
+      return self->fail();
     self->deliver();
     self->read_response();
   });
@@ -86,7 +87,7 @@ void TcpRelay::deliver() {
 }
 
 void TcpRelay::write_response() {
-  response_ = line_.pop();
+  response_ = line_.pop(std::chrono::steady_clock::now());
   asio::async_write(shadow_, asio::buffer(response_), [self = shared_from_this()](error_code error, std::size_t) {
     self->delivering_ = false;
     if (error) return self->fail();

@@ -10,7 +10,8 @@
 
 namespace gnomon::egress {
 
-// Owned by the handlers that it waits for; ends when both sides have, or either fails. Half-closed sides stay so.
+// Owned by the handlers that it waits for; ends when both sides have, or either fails, or noise has it fail.
+// Half-closed sides stay so.
 class TcpRelay : public std::enable_shared_from_this<TcpRelay> {
  public:
   using Tcp = boost::asio::ip::tcp;
@@ -21,7 +22,7 @@ class TcpRelay : public std::enable_shared_from_this<TcpRelay> {
     virtual void ended() = 0;                  // once, last
   };
 
-  TcpRelay(Tcp::socket shadow, DelayLine line, Owner& owner);
+  TcpRelay(Tcp::socket shadow, Path& path, Owner& owner);
   ~TcpRelay() { owner_.ended(); }
   void connect(const Tcp::endpoint& destination);
 

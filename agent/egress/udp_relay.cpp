@@ -12,8 +12,8 @@ namespace asio = boost::asio;
 using boost::system::error_code;
 
 struct UdpRelay::Peer {
-  Peer(asio::io_context& io, Udp::endpoint from, DelayLine delays)
-      : source(std::move(from)), outside(io), due(io), line(std::move(delays)) {}
+  Peer(asio::io_context& io, Udp::endpoint from, Path& path)
+      : source(std::move(from)), outside(io), due(io), line(path) {}
   const Udp::endpoint source;
   Udp::socket outside;
   asio::steady_timer due;
@@ -23,13 +23,8 @@ struct UdpRelay::Peer {
   std::array<char, 65536> buffer{};
 };
 
-UdpRelay::UdpRelay(asio::io_context& io, Udp::socket shadow, Udp::endpoint destination, MakeLine make_line,
-                   Counters& counters)
-    : io_(io),
-      shadow_(std::move(shadow)),
-      destination_(std::move(destination)),
-      make_line_(std::move(make_line)),
-      counters_(counters) {
+UdpRelay::UdpRelay(asio::io_context& io, Udp::socket shadow, Udp::endpoint destination, Path& path, Counters& counters)
+    : io_(io), shadow_(std::move(shadow)), destination_(std::move(destination)), path_(path), counters_(counters) {
   error_code ignored;
   shadow_.non_blocking(true, ignored);
 }
@@ -46,7 +41,7 @@ void UdpRelay::forward(std::size_t length) {
   error_code error = asio::error::no_buffer_space;
   if (const std::shared_ptr<Peer> peer = peer_of(source_)) {
     peer->used = std::chrono::steady_clock::now();
-    peer->line.asked();
+    if (!peer->line.asked()) return;  // lost on purpose, as an answer is below
     peer->outside.send(asio::buffer(buffer_, length), 0, error);
   }
   ++(error ? counters_.dropped : counters_.datagrams);
@@ -63,7 +58,7 @@ std::shared_ptr<UdpRelay::Peer> UdpRelay::peer_of(const Udp::endpoint& source) {
     });
     if (peers_.size() >= Forwarder::kMostPeers) return nullptr;
   }
-  const auto peer = std::make_shared<Peer>(io_, source, make_line_());
+  const auto peer = std::make_shared<Peer>(io_, source, path_);
   error_code error;
   peer->outside.open(destination_.protocol(), error);
   if (!error) peer->outside.non_blocking(true, error);
@@ -81,8 +76,7 @@ void UdpRelay::answer(const std::shared_ptr<Peer>& peer) {
       ++counters_.dropped;
     } else if (!error) {
       peer->used = std::chrono::steady_clock::now();
-      peer->line.push(std::string(peer->buffer.data(), length), peer->used);
-      deliver(peer);
+      if (peer->line.push(std::string(peer->buffer.data(), length), peer->used)) deliver(peer);
     }
     answer(peer);  // an error: nobody listens there, now
   });
@@ -92,7 +86,7 @@ void UdpRelay::deliver(const std::shared_ptr<Peer>& peer) {
   if (peer->delivering) return;
   while (!peer->line.empty() && peer->line.due() <= std::chrono::steady_clock::now()) {
     error_code error;
-    shadow_.send_to(asio::buffer(peer->line.pop()), peer->source, 0, error);
+    shadow_.send_to(asio::buffer(peer->line.pop(std::chrono::steady_clock::now())), peer->source, 0, error);
     ++(error ? counters_.dropped : counters_.datagrams);
   }
   if (peer->line.empty()) return;

@@ -3,7 +3,6 @@
 
 #include <array>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 
@@ -24,11 +23,9 @@ class UdpRelay {
     std::uint64_t datagrams = 0;  // that went on, in either direction
     std::uint64_t dropped = 0;    // no room for their socket or their delay, or the kernel would not take them
   };
-  using MakeLine = std::function<DelayLine()>;
 
-  // `counters` must live longer.
-  UdpRelay(boost::asio::io_context& io, Udp::socket shadow, Udp::endpoint destination, MakeLine make_line,
-           Counters& counters);
+  // `path` and `counters` must live longer.
+  UdpRelay(boost::asio::io_context& io, Udp::socket shadow, Udp::endpoint destination, Path& path, Counters& counters);
   void start() { receive(); }
 
  private:
@@ -42,7 +39,7 @@ class UdpRelay {
   boost::asio::io_context& io_;
   Udp::socket shadow_;
   const Udp::endpoint destination_;
-  const MakeLine make_line_;
+  Path& path_;
   Counters& counters_;
   std::map<Udp::endpoint, std::shared_ptr<Peer>> peers_;
   Udp::endpoint source_;

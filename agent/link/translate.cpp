@@ -68,6 +68,7 @@ v1::NoiseCheck to_wire(const noise::Check& check) {
   wire.set_high(check.high);
   wire.set_samples(check.samples);
   wire.set_off(check.off);
+  wire.set_dependency(check.dependency);
   return wire;
 }
 
@@ -88,7 +89,6 @@ v1::ResponseComparison to_wire(const compare::Counts& counts) {
   return wire;
 }
 
-v1::SessionStatus to_wire(const session::Report& report) {
 v1::SessionProgress to_wire(const session::Progress& progress) {
   const auto ms = [](Nanos span) { return std::chrono::duration_cast<milliseconds>(span).count(); };
   v1::SessionProgress wire;
@@ -101,6 +101,7 @@ v1::SessionProgress to_wire(const session::Progress& progress) {
   return wire;
 }
 
+v1::SessionStatus to_wire(const session::Report& report) {
   v1::SessionStatus wire;
   wire.set_id(report.id);
   wire.set_state(to_wire(report.state));
@@ -127,9 +128,9 @@ v1::SessionProgress to_wire(const session::Progress& progress) {
   for (const noise::Check& check : report.noise_checks) *wire.add_noise_checks() = to_wire(check);
   for (const compare::Counts& counts : report.responses) *wire.add_responses() = to_wire(counts);
   wire.set_responses_problem(report.responses_problem);
-  for (const std::string& line : report.log_tail) wire.add_log_tail(line);
   wire.set_oci_runtime(report.oci_runtime);
   *wire.mutable_progress() = to_wire(report.progress);
+  for (const std::string& line : report.log_tail) wire.add_log_tail(line);
   return wire;
 }
 

@@ -16,6 +16,7 @@ struct Check {
   double asked = 0, measured = 0, low = 0, high = 0;
   std::uint64_t samples = 0;  // 0: nothing happened that the noise could have met
   bool off = false;
+  std::string dependency = {};  // whose path it is on; empty: the shadow's own
   friend bool operator==(const Check&, const Check&) = default;
 };
 

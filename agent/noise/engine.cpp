@@ -26,6 +26,8 @@ const char* name_of(Engine engine) {
       return "netem";
     case Engine::kHtb:
       return "htb";
+    case Engine::kForwarder:
+      return "forwarder";
   }
   return "unknown";
 }
@@ -61,6 +63,25 @@ absl::StatusOr<std::vector<Use>> choose(const document::Noise& noise, const Capa
   return chosen;
 }
 
+absl::StatusOr<std::vector<Use>> choose_for_dependency(const document::Noise& noise, const Capabilities& capabilities) {
+  const std::pair<const char*, bool> by_forwarder[] = {{"response_delay", noise.delays()},
+                                                       {"error_rate", noise.error_rate.value > 0},
+                                                       {"rate_limit", noise.rate_limit > 0},
+                                                       {"connection_reset", noise.connection_reset.value > 0}},
+                                     by_tc[] = {{"packet_loss", noise.packet_loss.value > 0},
+                                                {"packet_duplication", noise.packet_duplication.value > 0},
+                                                {"connection_refusal", noise.connection_refusal.value > 0}};
+  std::vector<Use> chosen;
+  for (const auto& [kind, is_asked] : by_forwarder)
+    if (is_asked) chosen.push_back({kind, Engine::kForwarder});
+  for (const auto& [kind, is_asked] : by_tc) {
+    if (!is_asked) continue;
+    if (!capabilities.tc.empty()) return missing(kind, "tc programs", capabilities.tc, "sch_ingress cls_bpf");
+    chosen.push_back({kind, Engine::kTc});
+  }
+  return chosen;
+}
+
 bool uses(const std::vector<Use>& chosen, Engine engine) {
   return std::ranges::any_of(chosen, [&](const Use& use) { return use.engine == engine; });
 }
@@ -72,7 +93,7 @@ const Use* use_of(const std::vector<Use>& chosen, const std::string& kind) {
 
 std::string describe(const std::vector<Use>& chosen) {
   std::string text;
-  for (const Engine engine : {Engine::kReplayPath, Engine::kTc, Engine::kNetem, Engine::kHtb}) {
+  for (const Engine engine : {Engine::kReplayPath, Engine::kTc, Engine::kNetem, Engine::kHtb, Engine::kForwarder}) {
     if (!uses(chosen, engine)) continue;
     std::string kinds;
     for (const Use& use : chosen)

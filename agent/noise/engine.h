@@ -14,8 +14,9 @@ enum class Engine {
   kTc,          // programs on the packets, in the shadow's namespaces
   kNetem,       // the kernel's network emulator
   kHtb,         // its token bucket
+  kForwarder,   // the agent, where it connects to a dependency in the shadow's place
 };
-const char* name_of(Engine engine);  // "replay path", "tc", "netem", "htb"
+const char* name_of(Engine engine);  // "replay path", "tc", "netem", "htb", "forwarder"
 
 // Why each cannot be had on this node; empty: it can.
 struct Capabilities {
@@ -31,6 +32,9 @@ struct Use {
 // One for each kind that is asked for. kFailedPrecondition, with the remedy, if one cannot be had: noise is never left
 // out silently.
 absl::StatusOr<std::vector<Use>> choose(const document::Noise& noise, const Capabilities& capabilities);
+
+// The same of the path to a dependency.
+absl::StatusOr<std::vector<Use>> choose_for_dependency(const document::Noise& noise, const Capabilities& capabilities);
 
 bool uses(const std::vector<Use>& chosen, Engine engine);
 const Use* use_of(const std::vector<Use>& chosen, const std::string& kind);  // null: not asked for

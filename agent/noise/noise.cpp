@@ -5,12 +5,13 @@
 namespace gnomon::noise {
 
 // By inversion: what is drawn and what the judge predicts are one distribution (common/delay.h).
+Nanos Injector::draw_delay(std::mt19937_64& random) const {
+  if (model_.delay_mean <= Nanos(0)) return Nanos(0);
+  return Nanos(std::llround(delay_.quantile(std::uniform_real_distribution<double>(0, 1)(random))));
+}
+
 Draw Injector::draw(std::mt19937_64& random) const {
-  Draw result;
-  if (model_.delay_mean > Nanos(0)) {
-    const double share = std::uniform_real_distribution<double>(0, 1)(random);
-    result.response_delay = Nanos(std::llround(delay_.quantile(share)));
-  }
+  Draw result{.response_delay = draw_delay(random)};
   result.fail = happens(model_.error_rate, random);
   return result;
 }

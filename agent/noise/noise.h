@@ -27,6 +27,7 @@ class Injector {
   explicit Injector(const NoiseModel& model)
       : model_(model), delay_(model.delay_shape, model.delay_mean, model.delay_stddev) {}
   Draw draw(std::mt19937_64& random) const;
+  Nanos draw_delay(std::mt19937_64& random) const;
 
  private:
   NoiseModel model_;

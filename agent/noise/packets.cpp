@@ -33,8 +33,8 @@ class TcPackets final : public Packets {
   explicit TcPackets(noise_bpf* skeleton) : skeleton_(skeleton), cpus_(libbpf_num_possible_cpus()) {}
 
   absl::Status attach(const Hook& hook) override {
-    RETURN_IF_ERROR(attach(hook.link, BPF_TC_INGRESS, skeleton_->progs.noise_arrival));
-    return hook.responses ? attach(hook.link, BPF_TC_EGRESS, skeleton_->progs.noise_response) : absl::OkStatus();
+    RETURN_IF_ERROR(attach(hook, BPF_TC_INGRESS, skeleton_->progs.noise_arrival));
+    return hook.responses ? attach(hook, BPF_TC_EGRESS, skeleton_->progs.noise_response) : absl::OkStatus();
   }
 
   void set(const PacketNoise& noise, bool on) override {
@@ -68,16 +68,17 @@ class TcPackets final : public Packets {
   }
 
  private:
-  static absl::Status attach(const char* link, bpf_tc_attach_point point, const bpf_program* program) {
-    LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = static_cast<int>(::if_nametoindex(link)), .attach_point = point);
-    LIBBPF_OPTS(bpf_tc_opts, options, .prog_fd = bpf_program__fd(program), .handle = kHandle, .priority = kPriority);
+  static absl::Status attach(const Hook& where, bpf_tc_attach_point point, const bpf_program* program) {
+    LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = static_cast<int>(::if_nametoindex(where.link)), .attach_point = point);
+    LIBBPF_OPTS(bpf_tc_opts, options, .prog_fd = bpf_program__fd(program), .handle = kHandle + where.number,
+                .priority = kPriority);
     const probe::KernelLog log;  // keeps complaints of a clsact that is there already
     int error = bpf_tc_hook_create(&hook);
     if (error == 0 || error == -EEXIST) error = bpf_tc_attach(&hook, &options);
     if (error == 0) return absl::OkStatus();
     return errno_status(
-        -error,
-        fmt::format("noise: attaching to {} with tc (needs sch_ingress and cls_bpf); libbpf: {}", link, log.tail()));
+        -error, fmt::format("noise: attaching to {} with tc (needs sch_ingress and cls_bpf); libbpf: {}", where.link,
+                            log.tail()));
   }
 
   const std::unique_ptr<noise_bpf, SkeletonDeleter> skeleton_;
@@ -86,12 +87,13 @@ class TcPackets final : public Packets {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Packets>> Packets::load(std::uint16_t port) {
+absl::StatusOr<std::unique_ptr<Packets>> Packets::load(std::uint16_t port, std::uint16_t udp_port) {
   const probe::KernelLog log;
   noise_bpf* skeleton = noise_bpf::open();
   if (skeleton == nullptr) return errno_status("noise: opening the packet programs");
   auto packets = std::make_unique<TcPackets>(skeleton);
   skeleton->bss->settings.port = port;
+  skeleton->bss->settings.udp_port = udp_port;
   if (const int error = noise_bpf::load(skeleton); error != 0)
     return errno_status(-error,
                         "noise: loading the packet programs (needs CAP_BPF and CAP_NET_ADMIN); libbpf: " + log.tail());

@@ -15,6 +15,7 @@ namespace gnomon::noise {
 struct Hook {
   const char* link = nullptr;
   bool responses = false;  // the service's leave by it
+  unsigned number = 0;     // of several programs at the same device: each has its own
 };
 
 struct PacketNoise {
@@ -24,8 +25,9 @@ struct PacketNoise {
 
 class Packets {
  public:
-  // Loads the programs; nothing is attached. `port` is the service's.
-  static absl::StatusOr<std::unique_ptr<Packets>> load(std::uint16_t port);
+  // Loads the programs; nothing is attached. `port` is the service's, or another's whose connections it is about, and
+  // the datagrams of `udp_port`, unless that is 0.
+  static absl::StatusOr<std::unique_ptr<Packets>> load(std::uint16_t port, std::uint16_t udp_port = 0);
   virtual ~Packets() = default;
   // Filters stay until their namespace goes: the shadow's.
   virtual absl::Status attach(const Hook& hook) = 0;

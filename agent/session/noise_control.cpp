@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <sys/stat.h>
 
+#include "agent/session/noise_checks.h"
 #include "agent/shadow/namespaces.h"
 #include "agent/shadow/network.h"
 #include "common/status.h"
@@ -37,25 +38,30 @@ absl::StatusOr<noise::Capabilities> find_capabilities(std::uint16_t port) {
 
 }  // namespace
 
-absl::Status NoiseControl::start(int shadow_pid, int replay_netns, std::uint16_t port) {
-  shadow_netns_.reset(::open(fmt::format("/proc/{}/ns/net", shadow_pid).c_str(), O_RDONLY | O_CLOEXEC));
+absl::Status NoiseControl::start(const shadow::Shadow& shadow, const std::vector<document::EgressRule>& rules) {
+  shadow_netns_.reset(::open(fmt::format("/proc/{}/ns/net", shadow.pid()).c_str(), O_RDONLY | O_CLOEXEC));
   if (!shadow_netns_.valid()) return errno_status("noise: the shadow's network namespace");
-  replay_netns_ = replay_netns;
-  inside_ = same_namespace(shadow_netns_.get(), replay_netns);
-  port_ = port;
+  replay_netns_ = shadow.replay_netns();
+  inside_ = same_namespace(shadow_netns_.get(), replay_netns_);
+  port_ = shadow.port();
+  dependencies_.start({.rules = rules,
+                       .forwarder = shadow.forwarder(),
+                       .shadow_netns = shadow_netns_.get(),
+                       .link_netns = shadow.link_netns()});
   const std::lock_guard lock(mutex_);
   return adopt(*std::exchange(wanted_, std::nullopt));
 }
 
-void NoiseControl::set(const document::Noise& noise) {
+void NoiseControl::set(const document::Profile& profile) {
   const std::lock_guard lock(mutex_);
-  wanted_ = noise;
+  wanted_ = noise_of(profile);
 }
 
 absl::StatusOr<noise::NoiseModel> NoiseControl::enter(int block, bool treatment) {
   if (on_since_) on_for_ += clock_.now() - *on_since_;
   on_since_.reset();
   if (!treatment) {
+    dependencies_.switch_to(false);
     RETURN_IF_ERROR(switch_packets(false));
     return noise::NoiseModel{};
   }
@@ -66,25 +72,29 @@ absl::StatusOr<noise::NoiseModel> NoiseControl::enter(int block, bool treatment)
   }
   treated_.insert(block);
   on_since_ = clock_.now();
+  dependencies_.switch_to(true);
   RETURN_IF_ERROR(switch_packets(true));
   return model();
 }
 
 // Sets up what the noise needs, and counts from now on.
-absl::Status NoiseControl::adopt(const document::Noise& noise) {
+absl::Status NoiseControl::adopt(const Noise& noise) {
   // What is tried loads a program: not for a session that needs to know nothing of it.
-  if (!capabilities_ && (noise.on_packets() || noise.connection_refusal.value > 0)) {
+  if (!capabilities_ &&
+      (noise.own.on_packets() || noise.own.connection_refusal.value > 0 || !noise.dependencies.empty())) {
     ASSIGN_OR_RETURN(capabilities_, find_capabilities(port_));
   }
-  ASSIGN_OR_RETURN(uses_, noise::choose(noise, capabilities_.value_or(noise::Capabilities{})));
+  const noise::Capabilities capabilities = capabilities_.value_or(noise::Capabilities{});
+  ASSIGN_OR_RETURN(uses_, noise::choose(noise.own, capabilities));
   noise_ = noise;
+  RETURN_IF_ERROR(dependencies_.adopt(noise.dependencies, capabilities));
   if (uses(uses_, noise::Engine::kTc)) RETURN_IF_ERROR(need_packets());
   if (uses(uses_, noise::Engine::kNetem) || uses(uses_, noise::Engine::kHtb)) {
     RETURN_IF_ERROR(need_packets());  // which choose what is queued
     RETURN_IF_ERROR(need_shaper());
   }
   if (shaper_) {
-    RETURN_IF_ERROR(shaper_->set({.rate = noise.rate_limit, .reordering = noise.packet_reordering}));
+    RETURN_IF_ERROR(shaper_->set({.rate = noise.own.rate_limit, .reordering = noise.own.packet_reordering}));
     ASSIGN_OR_RETURN(shaped_before_, shaper_->read());
   }
   if (packets_) {
@@ -120,10 +130,11 @@ absl::Status NoiseControl::need_shaper() {
 
 absl::Status NoiseControl::switch_packets(bool on) {
   if (!packets_) return absl::OkStatus();
-  packets_->set({.loss = noise_.packet_loss,
-                 .duplication = noise_.packet_duplication,
-                 .refusal = by("connection_refusal", noise::Engine::kTc) ? noise_.connection_refusal : Fraction{},
-                 .shape = shaper_ && (noise_.rate_limit > 0 || noise_.packet_reordering.value > 0)},
+  const document::Noise& own = noise_.own;
+  packets_->set({.loss = own.packet_loss,
+                 .duplication = own.packet_duplication,
+                 .refusal = by("connection_refusal", noise::Engine::kTc) ? own.connection_refusal : Fraction{},
+                 .shape = shaper_ && (own.rate_limit > 0 || own.packet_reordering.value > 0)},
                 on);
   return absl::OkStatus();
 }
@@ -134,12 +145,15 @@ bool NoiseControl::by(const char* kind, noise::Engine engine) const {
 }
 
 noise::NoiseModel NoiseControl::model() const {
-  return {.delay_mean = noise_.response_delay_mean,
-          .delay_stddev = noise_.response_delay_stddev,
-          .error_rate = noise_.error_rate,
-          .delay_shape = noise_.response_delay_distribution,
-          .refusal = by("connection_refusal", noise::Engine::kReplayPath) ? noise_.connection_refusal : Fraction{},
-          .reset = noise_.connection_reset};
+  noise::NoiseModel model = model_of(noise_.own);
+  if (by("connection_refusal", noise::Engine::kReplayPath)) model.refusal = noise_.own.connection_refusal;
+  return model;
+}
+
+std::string NoiseControl::engines() const {
+  const std::string dependencies = dependencies_.engines();
+  if (dependencies.empty()) return noise::describe(uses_);
+  return uses_.empty() ? dependencies : noise::describe(uses_) + "; " + dependencies;
 }
 
 void NoiseControl::take(std::span<const replay::Reading> readings) {
@@ -148,47 +162,22 @@ void NoiseControl::take(std::span<const replay::Reading> readings) {
 }
 
 absl::StatusOr<std::vector<noise::Check>> NoiseControl::checks() {
-  noise_counters packets{};
-  noise::Shaper::Totals shaped;
+  Injected injected{.tally = tally_, .on = on_for_};
+  if (on_since_) injected.on += clock_.now() - *on_since_;
   if (packets_) {
-    ASSIGN_OR_RETURN(packets, packets_->read());
+    ASSIGN_OR_RETURN(const noise_counters now, packets_->read());
+    injected.packets = since(packets_before_, now);
   }
   if (shaper_) {
-    ASSIGN_OR_RETURN(shaped, shaper_->read());
+    ASSIGN_OR_RETURN(const noise::Shaper::Totals now, shaper_->read());
+    injected.shaped = {.bytes = now.bytes - shaped_before_.bytes,
+                       .packets = now.packets - shaped_before_.packets,
+                       .reordered = now.reordered - shaped_before_.reordered};
+    injected.limited_bits = 8 * static_cast<double>(injected.shaped.bytes);
   }
-  const noise_counters& before = packets_before_;
-  Nanos on = on_for_;
-  if (on_since_) on += clock_.now() - *on_since_;
-
-  std::vector<noise::Check> checks;
-  for (const noise::Use& use : uses_) {
-    const std::string engine = name_of(use.engine);
-    const auto share = [&](Fraction asked, std::uint64_t events, std::uint64_t trials) {
-      checks.push_back(noise::check_share(use.kind, engine, asked, events, trials));
-    };
-    if (use.kind == "response_delay") {
-      for (noise::Check& check : noise::check_delay(model(), tally_, engine)) checks.push_back(std::move(check));
-    } else if (use.kind == "error_rate") {
-      share(noise_.error_rate, tally_.failed, tally_.requests);
-    } else if (use.kind == "packet_loss") {
-      share(noise_.packet_loss, packets.dropped - before.dropped, packets.packets - before.packets);
-    } else if (use.kind == "packet_duplication") {
-      share(noise_.packet_duplication, packets.duplicated - before.duplicated, packets.offered - before.offered);
-    } else if (use.kind == "packet_reordering") {
-      share(noise_.packet_reordering, shaped.reordered - shaped_before_.reordered,
-            shaped.packets - shaped_before_.packets);
-    } else if (use.kind == "rate_limit") {
-      checks.push_back(noise::check_rate(use.kind, engine, static_cast<double>(noise_.rate_limit),
-                                         8 * static_cast<double>(shaped.bytes - shaped_before_.bytes),
-                                         std::chrono::duration<double>(on).count()));
-    } else if (use.kind == "connection_refusal" && use.engine == noise::Engine::kTc) {
-      share(noise_.connection_refusal, packets.refused - before.refused, packets.attempts - before.attempts);
-    } else if (use.kind == "connection_refusal") {
-      share(noise_.connection_refusal, tally_.refused, tally_.connections);
-    } else {
-      share(noise_.connection_reset, tally_.reset, tally_.responding);
-    }
-  }
+  std::vector<noise::Check> checks = check_injected(noise_.own, uses_, injected);
+  ASSIGN_OR_RETURN(std::vector<noise::Check> of_dependencies, dependencies_.checks(injected.on));
+  for (noise::Check& check : of_dependencies) checks.push_back(std::move(check));
   return checks;
 }
 

@@ -16,23 +16,24 @@
 #include "agent/noise/packets.h"
 #include "agent/noise/shaper.h"
 #include "agent/replay/replayer.h"
+#include "agent/session/dependency_noise.h"
+#include "agent/shadow/shadow.h"
 #include "common/clock.h"
 #include "common/unique_fd.h"
-#include "document/noise.h"
+#include "document/profile.h"
 
 namespace gnomon::session {
 
 class NoiseControl {
  public:
-  explicit NoiseControl(const document::Noise& noise, const Clock& clock) : clock_(clock), wanted_(noise) {}
+  NoiseControl(const document::Profile& profile, const Clock& clock) : clock_(clock), wanted_(noise_of(profile)) {}
 
-  // Sets up around the shadow what the noise needs of the node, switched off. `shadow_pid` is in the shadow's
-  // network namespace, the replayer in `replay_netns` or in the same. Fails with the remedy where what is asked for
-  // cannot be had.
-  absl::Status start(int shadow_pid, int replay_netns, std::uint16_t port);
+  // Sets up around the shadow what the noise needs of the node, switched off. `rules` are of its egress. Fails with the
+  // remedy where what is asked for cannot be had.
+  absl::Status start(const shadow::Shadow& shadow, const std::vector<document::EgressRule>& rules);
 
-  // From the next treatment on. Thread-safe.
-  void set(const document::Noise& noise);
+  // The profile's, from the next treatment on. Thread-safe.
+  void set(const document::Profile& profile);
 
   // Noise is on from here (a treatment block) or off. Returns what the replay path injects meanwhile.
   absl::StatusOr<noise::NoiseModel> enter(int block, bool treatment);
@@ -43,12 +44,20 @@ class NoiseControl {
   // Of all treatment since the noise was last changed. Its counters are those of the kernel, now.
   absl::StatusOr<std::vector<noise::Check>> checks();
 
-  std::string engines() const { return noise::describe(uses_); }
+  std::string engines() const;
   // How long answers may be waited for on purpose.
-  Nanos longest_delay() const { return noise_.response_delay_mean + 4 * noise_.response_delay_stddev; }
+  Nanos longest_delay() const {
+    return noise_.own.response_delay_mean + 4 * noise_.own.response_delay_stddev + dependencies_.longest_delay();
+  }
 
  private:
-  absl::Status adopt(const document::Noise& noise);
+  struct Noise {
+    document::Noise own;
+    std::vector<document::DependencyNoise> dependencies;
+    friend bool operator==(const Noise&, const Noise&) = default;
+  };
+  static Noise noise_of(const document::Profile& profile) { return {profile.noise, profile.dependencies}; }
+  absl::Status adopt(const Noise& noise);
   absl::Status need_packets();
   absl::Status need_shaper();
   absl::Status switch_packets(bool on);
@@ -56,9 +65,10 @@ class NoiseControl {
   noise::NoiseModel model() const;
 
   const Clock& clock_;
-  std::mutex mutex_;                       // guards wanted_
-  std::optional<document::Noise> wanted_;  // not adopted yet
-  document::Noise noise_;
+  std::mutex mutex_;             // guards wanted_
+  std::optional<Noise> wanted_;  // not adopted yet
+  Noise noise_;
+  DependencyNoise dependencies_;
 
   UniqueFd shadow_netns_;
   int replay_netns_ = -1;

@@ -98,7 +98,7 @@ absl::Status Session::Impl::attach() {
   replay::Limits limits;
   // Copies drawn in one block must be out before the next one counts.
   if (!plan.blocks.empty()) limits.copy_spread = std::min(limits.copy_spread, plan.blocks.front().settle);
-  RETURN_IF_ERROR(noise.start(shadow->pid(), shadow->replay_netns(), shadow->port()));
+  RETURN_IF_ERROR(noise.start(*shadow, plan.service.egress));
   ASSIGN_OR_RETURN(load, Load::start(shadow->replay_netns(), target, limits, plan.seed));
   RETURN_IF_ERROR(capture_production());
 
@@ -203,8 +203,8 @@ void Session::set_sampled_fraction(Fraction fraction) {
   impl_->fraction = fraction;
 }
 
-void Session::set_noise(const document::Noise& noise) {
-  impl_->noise.set(noise);
+void Session::set_noise(const document::Profile& profile) {
+  impl_->noise.set(profile);
 }
 
 void Session::set_resources(const document::Profile& profile) {

@@ -29,8 +29,8 @@ class Session {
   ~Session();  // ends it, removing the shadow
   // Of production's connections or requests, from the next second on; nothing is re-attached. Thread-safe.
   void set_sampled_fraction(Fraction fraction);
-  // From the next treatment on. Thread-safe.
-  void set_noise(const document::Noise& noise);
+  // The profile's, from the next treatment on. Thread-safe.
+  void set_noise(const document::Profile& profile);
   // CPU and memory of the profile, from the next block on; what cannot be done is told in the report. Thread-safe.
   void set_resources(const document::Profile& profile);
   // From the tap thread: a record of the production slot. Returns false if it is not this session's.

@@ -95,7 +95,7 @@ struct Session::Impl {
   std::unique_ptr<shadow::Shadow> shadow;
   std::optional<probe::Slot> shadow_slot;
   Tls tls;
-  NoiseControl noise{plan.profile.noise, clock};
+  NoiseControl noise{plan.profile, clock};
   std::unique_ptr<Load> load;
   std::unique_ptr<Observer> observer;
   replay::Phase phase;

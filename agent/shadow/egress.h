@@ -24,6 +24,7 @@ class Egress {
   absl::Status check_inside(pid_t pid) const;
   // Most often first; beyond 64 destinations summed up.
   std::vector<egress::Attempt> attempts() const;
+  egress::Forwarder* forwarder() const { return forwarder_.get(); }  // null without rules
   // "; it was refused 10.0.3.7:5432 (3 times), … (see docs/egress.md)", or nothing.
   std::string refused_text() const;
 

@@ -115,6 +115,8 @@ class ProcessShadow final : public Shadow {
   int replay_netns() const override { return network_.replay_netns(); }
   std::string address() const override { return network_.address; }
   std::uint16_t port() const override { return spec_.instance.listeners.front().port; }
+  egress::Forwarder* forwarder() const override { return egress_->forwarder(); }
+  int link_netns() const override { return network_.replay.get(); }
   std::vector<egress::Attempt> egress_attempts() const override { return egress_->attempts(); }
 
   absl::Status set_limits(MilliCpu cpu, Bytes memory) override {

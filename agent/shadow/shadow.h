@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "agent/discovery/instance.h"
+#include "agent/egress/forwarder.h"
 #include "agent/egress/guard.h"
 #include "common/units.h"
 
@@ -52,6 +53,9 @@ class Shadow {
   virtual int replay_netns() const = 0;
   virtual std::string address() const = 0;
   virtual std::uint16_t port() const = 0;
+  // What its egress rules' connections lead through, in the place of which it connects; null without rules.
+  virtual egress::Forwarder* forwarder() const = 0;
+  virtual int link_netns() const = 0;  // with the agent's end of its link
   // What it wanted to reach, most often first; beyond 64 destinations summed up.
   virtual std::vector<egress::Attempt> egress_attempts() const = 0;
   // Changes its hard limits while it runs, all or nothing; what it may write stays. kResourceExhausted: not free in the

@@ -28,22 +28,20 @@ struct egress_rule {
 	__u32 network[4];
 	__u32 mask[4];
 	__u16 port;     /* 0: every port */
-	__u16 udp_port; /* of the forwarder's end for this rule; 0: none, UDP is denied */
+	__u16 tcp_port, udp_port; /* of the forwarder's ends for this rule; 0: none, that is denied */
 	__u8 v4;
 	__u8 action;
-	__u8 pad[2];
 };
 ABI_ASSERT(sizeof(struct egress_rule) == 40);
 
 /* Set before the programs are loaded. */
 struct egress_config {
 	__u32 agent[2][4];  /* the other end of the shadow's link: IPv6, IPv4 */
-	__u16 tcp_port[2];  /* where the forwarder accepts connections there; 0: nowhere */
 	__u16 rules, own;   /* how many there are of each */
 	__u32 own_address[EGRESS_OWN][4];
 	struct egress_rule rule[EGRESS_RULES];
 };
-ABI_ASSERT(sizeof(struct egress_config) == 40 + 16 * EGRESS_OWN + 40 * EGRESS_RULES);
+ABI_ASSERT(sizeof(struct egress_config) == 36 + 16 * EGRESS_OWN + 40 * EGRESS_RULES);
 
 /* What is counted: key of the map `attempts`, its value is a __u64. Without an address or port where there is none. */
 struct egress_destination {

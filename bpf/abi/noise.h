@@ -13,8 +13,8 @@ struct noise_settings {
 	__u64 loss;      /* of packets, dropped as they arrive */
 	__u64 duplicate; /* of packets that are not dropped */
 	__u64 refuse;    /* of connections */
-	__u32 port;      /* the service's: all else passes untouched */
-	__u32 pad;
+	__u32 port;      /* of the service, or of what the shadow depends on: all else passes untouched */
+	__u32 udp_port;  /* the same, of datagrams; 0: none */
 };
 ABI_ASSERT(sizeof(struct noise_settings) == 40);
 

@@ -92,6 +92,17 @@ static __always_inline int rule_of_udp_port(__u16 port, bool v4)
 	return -1;
 }
 
+/* Whether the forwarder accepts connections at that port. */
+static __always_inline bool is_tcp_port(__u16 port, bool v4)
+{
+	int i;
+
+	for (i = 0; i < EGRESS_RULES && i < egress.rules; i++)
+		if (port && egress.rule[i].tcp_port == port && egress.rule[i].v4 == v4)
+			return true;
+	return false;
+}
+
 static __always_inline __u8 transport_of(__u32 protocol)
 {
 	switch (protocol) {
@@ -193,7 +204,7 @@ static __always_inline int leaving(struct __sk_buff *skb, __u32 at, __u8 protoco
 		to->transport = EGRESS_TCP;
 		to->port = tcp.dest;
 		/* What belongs to no connection is answered by a reset, as everywhere. */
-		if (to_agent && (!tcp.syn || tcp.ack || (tcp.dest && tcp.dest == egress.tcp_port[v4])))
+		if (to_agent && (!tcp.syn || tcp.ack || is_tcp_port(tcp.dest, v4)))
 			return TC_ACT_UNSPEC;
 		return drop(to);
 	case IPPROTO_UDP:

@@ -47,7 +47,7 @@ static __always_inline int judge(struct bpf_sock_addr *ctx, struct egress_destin
 		return ALLOW;
 	}
 	if (rule >= 0 && to->transport == EGRESS_TCP)
-		*port = egress.tcp_port[v4];
+		*port = egress.rule[rule & (EGRESS_RULES - 1)].tcp_port;
 	else if (rule >= 0 && to->transport == EGRESS_UDP)
 		*port = egress.rule[rule & (EGRESS_RULES - 1)].udp_port;
 	if (!*port || (connects && !remember(ctx->sk, to, rule))) {

@@ -49,7 +49,7 @@ static __always_inline bool chance(__u64 share)
 	return share && bpf_get_prandom_u32() < share;
 }
 
-/* False unless it is a TCP segment from or to the service's port. */
+/* False unless it is from or to the port, a TCP segment or the first piece of a datagram. */
 static __always_inline bool read_segment(struct __sk_buff *skb, struct segment *segment)
 {
 	__be16 port = bpf_htons(settings.port);
@@ -71,6 +71,13 @@ static __always_inline bool read_segment(struct __sk_buff *skb, struct segment *
 		segment->tcp = ETH_HLEN + 40;
 	} else {
 		return false;
+	}
+	if (protocol == IPPROTO_UDP && settings.udp_port) {
+		__be16 ports[2];
+
+		__builtin_memset(&segment->start, 0, sizeof(segment->start));
+		return !bpf_skb_load_bytes(skb, segment->tcp, ports, sizeof(ports)) &&
+		       (ports[0] == bpf_htons(settings.udp_port) || ports[1] == bpf_htons(settings.udp_port));
 	}
 	return protocol == IPPROTO_TCP && !bpf_skb_load_bytes(skb, segment->tcp, &segment->start, sizeof(segment->start)) &&
 	       (segment->start.source == port || segment->start.dest == port);
@@ -118,12 +125,12 @@ int noise_arrival(struct __sk_buff *skb)
 	struct segment segment;
 	__u32 zero = 0;
 
-	if (skb->mark == DUPLICATE_MARK) {
+	if (!settings.on || !read_segment(skb, &segment))
+		return TC_ACT_UNSPEC;
+	if (skb->mark == DUPLICATE_MARK) { /* of ours: another program at this device has other ports */
 		skb->mark = 0;
 		return TC_ACT_UNSPEC;
 	}
-	if (!settings.on || !read_segment(skb, &segment))
-		return TC_ACT_UNSPEC;
 	count = bpf_map_lookup_elem(&counts, &zero);
 	if (!count)
 		return TC_ACT_UNSPEC;

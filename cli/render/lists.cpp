@@ -93,6 +93,8 @@ std::string noise_summary(const v1::NoiseParameters& noise) {
                                                                {"reset", noise.connection_reset()}};
   for (const auto& [name, value] : others)
     if (!value.empty()) out += fmt::format("{}{} {}", out.empty() ? "" : ", ", name, value);
+  for (const v1::DependencyNoise& one : noise.dependencies())
+    out += fmt::format("{}to {}: {}", out.empty() ? "" : "; ", one.to(), noise_summary(one.noise_parameters()));
   return out.empty() ? "none" : out;
 }
 

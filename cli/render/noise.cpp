@@ -15,6 +15,10 @@ std::string value_of(const std::string& kind, double value) {
   return fmt::format("{:.3g}%", 100 * value);
 }
 
+std::string name_of(const v1::NoiseCheck& check) {
+  return metric_name(check.kind()) + (check.dependency().empty() ? "" : " to " + check.dependency());
+}
+
 }  // namespace
 
 std::string noise_checks_text(const v1::SessionStatus& status) {
@@ -24,13 +28,13 @@ std::string noise_checks_text(const v1::SessionStatus& status) {
   std::string off;
   for (const v1::NoiseCheck& check : status.noise_checks()) {
     const auto shown = [&](double value) { return value_of(check.kind(), value); };
-    table.add({metric_name(check.kind()), check.engine(), shown(check.asked()),
+    table.add({name_of(check), check.engine(), shown(check.asked()),
                check.samples() > 0 ? shown(check.measured()) : "-",
                fmt::format("{} to {}", shown(check.low()), shown(check.high())), std::to_string(check.samples()),
                check.off()            ? "off"
                : check.samples() == 0 ? "nothing to measure"
                                       : "as asked"});
-    if (check.off()) off += (off.empty() ? "" : ", ") + metric_name(check.kind());
+    if (check.off()) off += (off.empty() ? "" : ", ") + name_of(check);
   }
   std::string out = table.render();
   if (!off.empty()) out += "noise is off: " + off + " differs from what the profile asks for\n";

@@ -30,7 +30,11 @@ void leave_out_begun_pairs(const v1::SessionStatus& status, v1::SessionSpec& spe
 
 absl::Status change_noise(const v1::NoiseParameters& noise, const v1::SessionStatus& status, v1::SessionSpec& spec) {
   *spec.mutable_profile()->mutable_noise_parameters() = noise;
-  RETURN_IF_ERROR(document::validate(spec.profile()).status());
+  ASSIGN_OR_RETURN(const document::Profile profile, document::validate(spec.profile()));
+  if (!profile.dependencies.empty()) {
+    ASSIGN_OR_RETURN(const document::Service service, document::validate(spec.service()));
+    RETURN_IF_ERROR(document::check_dependencies(profile, service));
+  }
   leave_out_begun_pairs(status, spec, [](const v1::Block& block) { return block.kind() == v1::BLOCK_KIND_TREATMENT; });
   return absl::OkStatus();
 }

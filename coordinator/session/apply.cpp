@@ -44,6 +44,10 @@ absl::Status Sessions::check(const v1::ApplyRequest& request) const {
       return absl::NotFoundError(fmt::format(
           "profiles[{}].service_descriptor: \"{}\": no such service; apply its descriptor with it, or first", i,
           service));
+    const v1::ServiceDescriptor* given = find_service(request, service);
+    ASSIGN_OR_RETURN(const document::Service known, document::validate(given ? *given : services_.at(service)));
+    ASSIGN_OR_RETURN(const document::Profile profile, document::validate(request.profiles(i)));
+    RETURN_IF_ERROR(annotate(document::check_dependencies(profile, known), fmt::format("profiles[{}]", i)));
   }
   return absl::OkStatus();
 }

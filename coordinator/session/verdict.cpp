@@ -93,7 +93,7 @@ absl::StatusOr<v1::Verdict> judge_session(const v1::Session& session, const std:
   judge::Tolerance tolerance;
   if (service.slo_latency_p99)  // a service that may take a second is not alarmed about over two milliseconds
     tolerance.latency_absolute = std::max(tolerance.latency_absolute, *service.slo_latency_p99 / 10);
-  v1::Verdict verdict = to_wire(judge::judge(blocks, expected_of(profile.noise), tolerance));
+  v1::Verdict verdict = to_wire(judge::judge(blocks, expected_of(profile), tolerance));
   take_checks_into_account(session.status(), verdict);
   if (session.status().state() == v1::SESSION_STATE_FAILED) {
     if (verdict.outcome() == v1::OUTCOME_AS_EXPECTED) verdict.set_outcome(v1::OUTCOME_INCONCLUSIVE);

@@ -83,7 +83,7 @@ TEST_F(EgressGuard, APrefixWithAllPortsAllowsConnectionsAndNoDatagrams) {
 TEST_F(EgressGuard, TheForwarderTurnsAwayWhatTheGuardDoesNotKnow) {
   Greeter dependency;
   ASSERT_NO_FATAL_FAILURE(start_guard({rule("127.0.0.1", dependency.port)}));
-  const std::uint16_t port = listeners_.ports.tcp_v4;
+  const std::uint16_t port = forwarder_->ports().tcp.front();
   ASSERT_NE(port, 0);
   EXPECT_THAT(inside([&] { return greeted(AF_INET, kAgent4, port); }, false), AnyOf(ECONNRESET, 251, 252));
   EXPECT_THAT(inside([&] { return connect_to(AF_INET, SOCK_STREAM, kAgent4, port); }), kRefused);

@@ -8,6 +8,7 @@ import gnomon
 import machine
 from case import Case
 from clients import Wrk
+from dependencies import Caller, Dependency
 from production import Nginx
 from three_programs import ThreeProgramsCase
 
@@ -54,6 +55,38 @@ class Noise(Case):
                                              ("response_time_p50", "response_time_p99", "error_rate")])
         self.assert_nothing_left(running.pid, production)
         self.assertEqual(queues, host_queues())
+
+    def test_noise_on_the_path_to_a_dependency_is_injected_and_checked(self):
+        dependency = Dependency(1)
+        self.addCleanup(dependency.close)
+        production = self.start(Caller, dependency)
+        load = Wrk(production, rate=100, connections=10)
+        self.addCleanup(load.finish, stop=True)
+        to = f"127.0.0.1:{dependency.port}"
+        noise = {"response_delay_mean": "20ms", "response_delay_stddev": "4ms", "error_rate": "3%", "packet_loss": "0.5%",
+                 "packet_duplication": "2%", "rate_limit": "10Mbit", "connection_refusal": "4%", "connection_reset": "2%"}
+        documents = self.directory.file("documents.yaml", json.dumps({
+            "name": "e2e", "discovery": {"port": production.port, "pid": production.process.pid},
+            "shadow": {"sampled_fraction": "100%", "egress": [{"to": to, "delay_mean": "5ms"}]}}) + "\n---\n" + json.dumps({
+                "service_descriptor": "e2e", "resource_allocation": {"cpu": "1x production", "memory": "1x production"},
+                "noise_parameters": {"dependencies": [{"to": to, "noise_parameters": noise}]}}))
+        running = self.start_try("--profile", documents, "--for", "40s", "--budget-cpu", "1", "-o", "json")
+        self.assertEqual(0, running.wait(150), running.text())
+        session = gnomon.session_of(running)
+        checks = {check["kind"]: check for check in session["status"]["noise_checks"]}
+        print(json.dumps(checks, indent=1), session["status"]["noise_engine"])
+        self.assertEqual({to}, {check.get("dependency") for check in checks.values()})
+        self.assertEqual(set(noise) - {"response_delay_distribution"}, set(checks))
+        for kind, check in checks.items():
+            self.assertGreater(int(check.get("samples", 0)), 0, f"{kind} was measured")
+            self.assertFalse(check.get("off", False), check)
+        self.assertAlmostEqual(20e6, checks["response_delay_mean"]["measured"], delta=4e6)
+        # The service waits for it, in treatment alone: the rule's own 5 ms are in both.
+        shift = self.metric(session, "service_time_p50")
+        self.assertGreater(shift["shift"], 15e6)
+        self.assertGreater(shift["control"], 5e6)
+        self.assertNotEqual("OUTCOME_ANOMALY", shift["outcome"], "reported, not predicted")
+        self.assert_nothing_left(running.pid, production)
 
     def test_what_the_node_cannot_inject_ends_the_session_with_the_remedy(self):
         probe = machine.NetworkNamespace()

@@ -1,7 +1,10 @@
 // What a shadow may reach, as it is written and as it is understood.
 
 #include "document/egress.h"
+
+#include "common/status.h"
 #include "document/parse.h"
+#include "document/profile.h"
 #include "document/service.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -89,6 +92,38 @@ TEST(Egress, RulesAreReadFromADescriptorAndErrorsGiveTheirLine) {
   EXPECT_THAT(std::string(bad.status().message()), StartsWith("a.yaml:5: shadow.egress[0].to: \"10.0.3.7\""));
   const auto unknown = parse("name: web\ndiscovery: {port: 8080}\nshadow:\n  egress:\n    - at: 1\n", "a.yaml");
   EXPECT_THAT(std::string(unknown.status().message()), StartsWith("a.yaml:5: shadow.egress[0].at: unknown field"));
+}
+
+constexpr char kWeb[] =
+    R"({"name": "web", "discovery": {"port": 8080}, "shadow": {"egress": [{"to": "10.0.3.7:5432"}]}})";
+
+absl::Status noise_on(const std::string& dependencies) {
+  const auto documents = parse(
+      std::string(kWeb) +
+          "\n---\n{\"service_descriptor\": \"web\", \"noise_parameters\": {\"dependencies\": " + dependencies + "}}",
+      "a.yaml");
+  RETURN_IF_ERROR(documents.status());
+  ASSIGN_OR_RETURN(const Service service, validate(documents->services.front()));
+  ASSIGN_OR_RETURN(const Profile profile, validate(documents->profiles.front()));
+  EXPECT_EQ(profile.dependencies.size(), 1u);
+  EXPECT_FALSE(profile.noise.any()) << "it is not the shadow's own";
+  return check_dependencies(profile, service);
+}
+
+TEST(Egress, NoiseIsPutOnThePathThatARuleOpens) {
+  const absl::Status good = noise_on(
+      R"([{"to": "10.0.3.7:5432", "noise_parameters": {"response_delay_mean": "20ms", "packet_loss": "1%"}}])");
+  EXPECT_TRUE(good.ok()) << good;
+  const auto error = [](const std::string& dependencies) { return std::string(noise_on(dependencies).message()); };
+  EXPECT_THAT(
+      error(R"([{"to": "10.0.3.8:5432", "noise_parameters": {"error_rate": "1%"}}])"),
+      HasSubstr("noise_parameters.dependencies[0].to: \"10.0.3.8:5432\": no rule of shadow.egress of service web"));
+  EXPECT_THAT(error(R"([{"to": "10.0.3.7:5432", "noise_parameters": {"error_rate": "2"}}])"),
+              HasSubstr("noise_parameters.dependencies[0].noise_parameters.error_rate: \"2\""));
+  EXPECT_THAT(error(R"([{"to": "10.0.3.7:5432", "noise_parameters": {"packet_reordering": "1%"}}])"),
+              HasSubstr("only the shadow's own responses can be reordered"));
+  EXPECT_THAT(error(R"([{"to": "10.0.3.7:5432"}])"), HasSubstr("asks for no noise"));
+  EXPECT_THAT(error(R"([{"noise_parameters": {"error_rate": "1%"}}])"), HasSubstr("each once"));
 }
 
 TEST(Egress, TooManyRulesAreRefused) {

@@ -76,6 +76,22 @@ Tally held(double mean_ms, double stddev_ms, std::uint64_t n) {
   return tally;
 }
 
+TEST(NoiseEngine, ThePathToADependencyLeadsThroughTheForwarder) {
+  const document::Noise noise{.response_delay_mean = std::chrono::milliseconds(5),
+                              .error_rate = Fraction{0.01},
+                              .packet_loss = Fraction{0.01},
+                              .rate_limit = 1'000'000,
+                              .connection_refusal = Fraction{0.01},
+                              .connection_reset = Fraction{0.01}};
+  const auto chosen = choose_for_dependency(noise, {.htb = "none", .netem = "none"});
+  ASSERT_TRUE(chosen.ok()) << chosen.status();
+  EXPECT_EQ(
+      describe(*chosen),
+      "tc (packet_loss, connection_refusal), forwarder (response_delay, error_rate, rate_limit, connection_reset)");
+  const auto without = choose_for_dependency(noise, {.tc = "no"});
+  EXPECT_EQ(without.status().code(), absl::StatusCode::kFailedPrecondition);
+}
+
 TEST(NoiseCheck, ADelayIsOffBeyondFivePercentOrTwoMilliseconds) {
   const NoiseModel asked{.delay_mean = std::chrono::milliseconds(100), .delay_stddev = std::chrono::milliseconds(10)};
   const auto off = [&](double mean, double stddev, std::uint64_t n) {

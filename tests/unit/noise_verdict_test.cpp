@@ -71,18 +71,44 @@ TEST(NoiseVerdict, AWrongChangeNamesItsField) {
 }
 
 TEST(NoiseVerdict, WhatLossAndQueuesAddIsNotPredictedAndConnectionsAddErrorsAtMost) {
-  document::Noise noise{.response_delay_mean = std::chrono::milliseconds(5), .error_rate = Fraction{0.01}};
+  document::Profile profile{
+      .noise = {.response_delay_mean = std::chrono::milliseconds(5), .error_rate = Fraction{0.01}}};
+  document::Noise& noise = profile.noise;
   noise.connection_refusal = Fraction{0.02};
   noise.connection_reset = Fraction{0.03};
-  const judge::Expectation plain = expected_of(noise);
+  const judge::Expectation plain = expected_of(profile);
   EXPECT_FALSE(plain.unpredicted);
   EXPECT_DOUBLE_EQ(plain.error_rate, 0.01);
   EXPECT_DOUBLE_EQ(plain.more_errors, 0.05);
   noise.rate_limit = 1000000;
-  EXPECT_TRUE(expected_of(noise).unpredicted);
-  EXPECT_FALSE(expected_of(noise).unpredicted_service);
+  EXPECT_TRUE(expected_of(profile).unpredicted);
+  EXPECT_FALSE(expected_of(profile).unpredicted_service);
   noise.packet_loss = Fraction{0.01};
-  EXPECT_TRUE(expected_of(noise).unpredicted_service);
+  EXPECT_TRUE(expected_of(profile).unpredicted_service);
+}
+
+TEST(NoiseVerdict, WhatNoiseOnDependenciesAddsIsNotPredicted) {
+  const document::Profile profile{.dependencies = {{"10.0.3.7:5432", {.error_rate = Fraction{0.01}}}}};
+  EXPECT_TRUE(expected_of(profile).unpredicted);
+  EXPECT_TRUE(expected_of(profile).unpredicted_service);
+  EXPECT_EQ(expected_of(profile).error_rate, 0);
+}
+
+TEST(NoiseVerdict, NoiseOfADependencyNeedsARuleThatLeadsThere) {
+  v1::SessionSpec spec = spec_of(3);
+  spec.mutable_profile()->set_service_descriptor("web");
+  spec.mutable_service()->set_name("web");
+  spec.mutable_service()->mutable_discovery()->set_port(8080);
+  spec.mutable_service()->mutable_shadow()->add_egress()->set_to("10.0.3.7:5432");
+  v1::NoiseParameters noise;
+  v1::DependencyNoise& dependency = *noise.add_dependencies();
+  dependency.set_to("10.0.3.8:5432");
+  dependency.mutable_noise_parameters()->set_error_rate("1%");
+  EXPECT_THAT(std::string(change_noise(noise, {}, spec).message()),
+              StartsWith("noise_parameters.dependencies[0].to: \"10.0.3.8:5432\": no rule of shadow.egress"));
+  dependency.set_to("10.0.3.7:5432");
+  const absl::Status changed = change_noise(noise, {}, spec);
+  EXPECT_TRUE(changed.ok()) << changed;
 }
 
 TEST(NoiseVerdict, NothingIsAsExpectedWhileNoiseIsOff) {
