@@ -1,6 +1,7 @@
 #include "agent/session/watchdog.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "fmt/format.h"
@@ -8,12 +9,24 @@
 namespace gnomon::session {
 namespace {
 
-constexpr std::uint64_t kFewRequests = 20;  // in a window
-constexpr double kWronglyEnded = 0.025;     // sessions, by each of the two tests
-constexpr double kLeastCost = 1e5;          // ns
+constexpr std::uint64_t kFewRequests = 20;     // in a window
+constexpr double kWronglyEnded = 0.025;        // sessions, for service time, and as many for throttling
+constexpr double kOfEach = kWronglyEnded / 2;  // of the two tests of service time
+constexpr std::array kSlow{0.9, 0.95, 0.975, 0.99};
+constexpr double kLeastCost = 1e5;  // ns
 
 double share(double part, double whole) {
   return whole > 0 ? part / whole : 0;
+}
+
+double log_quantile(const Watchdog::Window& window, double q) {
+  return std::log(std::max(1.0, static_cast<double>(window.service_time.quantile(q)->count())));
+}
+
+double log_slow(const Watchdog::Window& window) {
+  double sum = 0;
+  for (const double q : kSlow) sum += log_quantile(window, q);
+  return sum / static_cast<double>(kSlow.size());
 }
 
 double seconds(Nanos span) {
@@ -68,22 +81,28 @@ void Watchdog::add(const Window& working, const Window& paused) {
   if (std::min(working.service_time.count(), paused.service_time.count()) < kFewRequests) {
     ++left_out_;
   } else {
-    const auto log_p99 = [](const Window& window) {
-      return std::log(std::max(1.0, static_cast<double>(window.service_time.quantile(0.99)->count())));
-    };
-    on_.log_p99 += log_p99(working);
-    off_.log_p99 += log_p99(paused);
-    p99_.add(log_p99(working) - log_p99(paused));
+    p99_.add(log_quantile(working, 0.99), log_quantile(paused, 0.99));
+    slow_.add(log_slow(working), log_slow(paused));
   }
   if (bound_ && !exceeded_) exceeded_ = find_excess();
 }
 
-Nanos Watchdog::mean_p99(const Totals& side) const {
-  return Nanos(std::llround(std::exp(side.log_p99 / static_cast<double>(p99_.count()))));
+void Watchdog::Compared::add(double log_working, double log_paused) {
+  log_on += log_working;
+  log_off += log_paused;
+  ratio.add(log_working - log_paused);
+}
+
+Nanos Watchdog::Compared::on() const {
+  return Nanos(std::llround(std::exp(log_on / static_cast<double>(ratio.count()))));
+}
+
+Nanos Watchdog::Compared::off() const {
+  return Nanos(std::llround(std::exp(log_off / static_cast<double>(ratio.count()))));
 }
 
 ProductionCost Watchdog::cost() const {
-  ProductionCost cost{.pauses = static_cast<unsigned>(p99_.count()),
+  ProductionCost cost{.pauses = static_cast<unsigned>(p99_.ratio.count()),
                       .left_out = left_out_,
                       .throttled_on = on_.throttled_share(),
                       .throttled_off = off_.throttled_share(),
@@ -93,27 +112,31 @@ ProductionCost Watchdog::cost() const {
                       .lost_off = off_.lost_share(),
                       .bound = bound_.value_or(Fraction{}).value,
                       .exceeded = exceeded_.has_value()};
-  if (p99_.count() == 0) return cost;
-  cost.p99_on = mean_p99(on_);
-  cost.p99_off = mean_p99(off_);
-  cost.p99_ratio = std::exp(p99_.estimate());
-  const double low = p99_.low(kWronglyEnded), high = p99_.high(kWronglyEnded);
+  if (p99_.ratio.count() == 0) return cost;
+  cost.p99_on = p99_.on();
+  cost.p99_off = p99_.off();
+  cost.p99_ratio = std::exp(p99_.ratio.estimate());
+  const double low = p99_.ratio.low(kWronglyEnded), high = p99_.ratio.high(kWronglyEnded);
   if (std::isfinite(low)) cost.p99_ratio_low = std::exp(low);
   if (std::isfinite(high)) cost.p99_ratio_high = std::exp(high);
   return cost;
 }
 
+std::optional<std::string> Watchdog::find_excess(const Compared& compared, const char* what) const {
+  if (compared.ratio.count() == 0) return std::nullopt;
+  const double bound = std::max(bound_->value, kLeastCost / static_cast<double>(compared.off().count()));
+  if (!compared.ratio.above(std::log1p(bound), kOfEach)) return std::nullopt;
+  const auto end = [](double log) { return std::isfinite(log) ? std::exp(log) : 0; };
+  return fmt::format("production's {} {} with the shadow on, bound {}: {} against {} in {} pauses", what,
+                     describe_change(std::exp(compared.ratio.estimate()), end(compared.ratio.low(kOfEach)),
+                                     end(compared.ratio.high(kOfEach))),
+                     format_fraction(*bound_), format_duration(compared.on()), format_duration(compared.off()),
+                     compared.ratio.count());
+}
+
 std::optional<std::string> Watchdog::find_excess() const {
-  if (p99_.count() > 0) {
-    const double bound = std::max(bound_->value, kLeastCost / static_cast<double>(mean_p99(off_).count()));
-    if (p99_.above(std::log1p(bound), kWronglyEnded)) {
-      const ProductionCost now = cost();
-      return fmt::format("production's p99 {} with the shadow on, bound {}: {} against {} in {} pauses",
-                         describe_change(now.p99_ratio, now.p99_ratio_low, now.p99_ratio_high),
-                         format_fraction(*bound_), format_duration(now.p99_on), format_duration(now.p99_off),
-                         now.pauses);
-    }
-  }
+  if (auto excess = find_excess(p99_, "p99")) return excess;
+  if (auto excess = find_excess(slow_, "slow requests (p90 to p99)")) return excess;
   if (throttled_.above(bound_->value, kWronglyEnded))
     return fmt::format("production is throttled for {} of its time with the shadow on, {} in {} pauses, bound {} more",
                        format_fraction(Fraction{on_.throttled_share()}),

@@ -33,6 +33,9 @@ std::string describe_change(double ratio, double low, double high);
 // Pure. A pause is compared with as long a time of work beside it, before or after as was drawn: were the session to
 // cost nothing, either could be the other, whatever production does by itself, and the logarithm of their p99s' ratio
 // would lie symmetrically around zero. So it is a paired test that stays valid however often one looks (see Centre).
+//
+// The p99 of some hundred requests is the worst of them, and varies by a third. What slows production's requests mostly
+// slows all slow ones: the same test of the geometric mean of p90, p95, p97.5 and p99 needs a third of the pauses.
 class Watchdog {
  public:
   struct Window {  // of production
@@ -47,14 +50,20 @@ class Watchdog {
   void add(const Window& working, const Window& paused);
 
   ProductionCost cost() const;
-  // Why the session is to be ended, for people: it is certain (97.5% each) that production's p99 is higher by more than
-  // the bound, and by more than what matters (0.1 ms), or that it is throttled for so much more of its time. nullopt:
-  // it may go on.
+  // Why the session is to be ended, for people: it is certain (97.5%) that production's p99, or its slow requests as a
+  // whole, take longer by more than the bound, and by more than what matters (0.1 ms), or (97.5%) that it is throttled
+  // for so much more of its time. nullopt: it may go on.
   const std::optional<std::string>& exceeded() const { return exceeded_; }
 
  private:
+  // A service time, compared.
+  struct Compared {
+    Centre ratio{0.2};  // logarithms
+    double log_on = 0, log_off = 0;
+    void add(double log_working, double log_paused);
+    Nanos on() const, off() const;  // geometric means; there is a pair
+  };
   struct Totals {
-    double log_p99 = 0;  // of pairs that count
     Nanos throttled{0}, span{0};
     std::uint64_t throttles = 0, bytes = 0, lost_bytes = 0;
     void add(const Window& window);
@@ -62,10 +71,10 @@ class Watchdog {
   };
 
   std::optional<std::string> find_excess() const;
-  Nanos mean_p99(const Totals& side) const;  // geometric, of the pairs that count; there is one
+  std::optional<std::string> find_excess(const Compared& compared, const char* what) const;
 
   const std::optional<Fraction> bound_;
-  Centre p99_{0.2};         // differences of logarithms
+  Compared p99_, slow_;
   Centre throttled_{0.02};  // differences of shares of time
   Totals on_, off_;
   unsigned left_out_ = 0;

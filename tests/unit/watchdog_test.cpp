@@ -92,6 +92,35 @@ TEST(Watchdog, FindsAFifthMoreInTheEnd) {
   EXPECT_GE(ended_of(50, 700, 1.2, 60), 48);
 }
 
+// By p99s alone nine in ten such sessions take up to 22 pauses (windows of 140 requests).
+TEST(Watchdog, FindsHalfMoreOfAllSlowRequestsSoon) {
+  int soon = 0;
+  for (std::uint64_t session = 0; session < 100; ++session) {
+    const int pause = found_after(Service(session, 140), 1.5);
+    soon += pause > 0 && pause <= 14;
+  }
+  EXPECT_GE(soon, 90);
+}
+
+// What the slow requests are mostly untouched by.
+TEST(Watchdog, FindsWhatHappensToTheSlowestAlone) {
+  int found = 0;
+  for (std::uint64_t session = 0; session < 50; ++session) {
+    Watchdog watchdog(Fraction{0.02});
+    std::mt19937_64 random(session);
+    std::uniform_real_distribution<double> share(0, 1);
+    const auto window = [&](double tail) {
+      Watchdog::Window made{.span = 500ms};
+      for (int i = 0; i < 500; ++i)
+        made.service_time.record(Nanos(std::llround((share(random) < 0.02 ? tail : 1) * (1 + share(random)) * 1e6)));
+      return made;
+    };
+    for (int pause = 0; pause < kPauses && !watchdog.exceeded(); ++pause) watchdog.add(window(12), window(4));
+    found += watchdog.exceeded().has_value();
+  }
+  EXPECT_GE(found, 48);
+}
+
 TEST(Watchdog, LeavesAloneWhatIsWithinTheBound) {
   int ended = 0;
   for (std::uint64_t session = 0; session < 100; ++session) ended += found_after(Service(session), 1.4, {0.5}) > 0;
