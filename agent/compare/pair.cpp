@@ -1,7 +1,6 @@
 #include "agent/compare/pair.h"
 
 #include <algorithm>
-#include <string_view>
 #include <utility>
 
 namespace gnomon::compare {
@@ -14,8 +13,7 @@ Outcome compare(const Settings& settings, const protocol::Response& production, 
     const std::size_t common = std::min(production.body.size(), shadow.body.size());
     // The shadow's is whole up to the bound: if it is the shorter, its size is another.
     if (common < production.body.size() && !production.size) return Outcome::kOtherSize;
-    if (std::string_view(production.body).substr(0, common) != std::string_view(shadow.body).substr(0, common))
-      return Outcome::kOtherBody;
+    if (production.body.differs(shadow.body)) return Outcome::kOtherBody;
     if (damaged) return Outcome::kLost;
   }
   return production.size ? Outcome::kSame : damaged ? Outcome::kLost : Outcome::kTruncated;
@@ -52,11 +50,11 @@ void Pair::keep(std::optional<Half>& half, protocol::Response response) {
   if (settled_ || half) return;
   half = Half{.response = std::move(response)};
   if (production_ && shadow_) return settle();
-  if (tally_->hold(half->response.body.size())) {
-    half->held = half->response.body.size();
+  if (tally_->hold(half->response.body.held_bytes())) {
+    half->held = half->response.body.held_bytes();
     return;
   }
-  half->response.body = {};
+  half->response.body = protocol::Body();
   missing_ = Outcome::kTooMany;
 }
 
@@ -66,7 +64,7 @@ void Pair::settle() {
                 missing_ ? *missing_ : compare(settings_, production_->response, damaged_, shadow_->response));
   for (Half* half : {&*production_, &*shadow_}) {
     tally_->let_go(std::exchange(half->held, 0));
-    half->response.body = {};
+    half->response.body = protocol::Body();
   }
 }
 

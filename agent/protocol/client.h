@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/protocol/body.h"
 #include "agent/protocol/request.h"
 
 namespace gnomon::protocol {
@@ -18,12 +19,12 @@ struct Answer {
   std::uint32_t status = 0;  // the protocol's own code (HTTP, gRPC); 0 where there is none
   bool error = false;        // the service failed: 5xx, a gRPC status of the server's, an error reply
   std::uint64_t size = 0;    // bytes of the response's body
-  std::string body;          // its first bytes, as many as are kept
+  Body body;                 // as far as it is kept
 };
 
 struct ClientSettings {
   std::string password;  // for a service that authenticates by challenge (PostgreSQL)
-  // Of each response's body, in answers; by clients whose protocol has a ResponseReader.
+  // Of each response's body, in answers.
   std::size_t kept_body_bytes = 0;
 };
 

@@ -5,14 +5,15 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <string>
+
+#include "agent/protocol/body.h"
 
 namespace gnomon::protocol {
 
 struct Response {
   std::uint32_t status = 0;           // 0: not known, or none in this protocol
   std::optional<std::uint64_t> size;  // bytes of its body; nullopt: not known
-  std::string body;                   // its first bytes, as far as they were at hand and are kept
+  Body body;                          // as far as it was at hand and is kept
 };
 
 // One response after the other: expect(), feed() and skip() until it is kDone, take().

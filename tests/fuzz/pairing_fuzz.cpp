@@ -44,7 +44,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     } else if (what % 8 == 1) {
       if (watches.empty()) continue;
       const auto& watch = watches[length % watches.size()];
-      watch->answered({.status = 200, .size = flags, .body = std::string(std::min<std::size_t>(flags, 64), 'x')});
+      protocol::Answer answer{.status = 200, .size = flags, .body = protocol::Body(64)};
+      answer.body.add(std::string(flags, 'x'));
+      watch->answered(answer);
     } else if (what % 8 == 2) {
       if ((flags & 1) != 0) pairing.hole(1);
       if ((flags & 2) != 0) pairing.give_up(1);

@@ -53,7 +53,8 @@ class PairingTest : public ::testing::Test {
     protocol::Answer answer;
     answer.status = status;
     answer.size = body.size();
-    answer.body = body;
+    answer.body = protocol::Body(body.size());
+    answer.body.add(body);
     watch.answered(answer);
   }
   std::uint64_t counted(Outcome outcome) {
@@ -274,6 +275,22 @@ TEST_F(PairingTest, RequestsThatAreNotReplayedAreNotCounted) {
   shadow(*watch, 200, "b");
   EXPECT_EQ(counted(Outcome::kSame), 1u);
   EXPECT_EQ(counted(), 1u);
+}
+
+TEST_F(PairingTest, OfALongBodyLittleIsHeldAndAllOfItIsCompared) {
+  start(64u << 10);
+  const std::string body(60000, 'x');
+  std::string other = body;
+  other[50000] = 'y';
+  for (const std::string& said : {body, other}) {
+    const auto watch = ask();
+    say(response(200, body));
+    EXPECT_GT(tally->held_bytes(), 0u);
+    EXPECT_LT(tally->held_bytes(), 4000u);
+    shadow(*watch, 200, said);
+  }
+  EXPECT_EQ(counted(Outcome::kSame), 1u);
+  EXPECT_EQ(counted(Outcome::kOtherBody), 1u);
 }
 
 TEST_F(PairingTest, MemoryIsBounded) {

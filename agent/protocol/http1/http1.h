@@ -51,8 +51,8 @@ class Http1ResponseFramer {
   // As the header says, or the whole response; nullopt: its end will tell, or has to be found.
   std::optional<std::uint64_t> body_size() const;
   bool until_close() const { return stage_ == Stage::kUntilClose; }
-  std::string take_body() { return std::move(body_); }  // what is kept of it
-  bool keep_alive() const { return keep_alive_; }       // may the connection carry another request
+  Body take_body() { return std::move(body_); }    // what is kept of it
+  bool keep_alive() const { return keep_alive_; }  // may the connection carry another request
 
  private:
   enum class Stage { kHeader, kLength, kChunkSize, kChunkData, kChunkEnd, kTrailer, kUntilClose, kDone, kBroken };
@@ -70,8 +70,7 @@ class Http1ResponseFramer {
   std::size_t line_bytes_ = 0;
   std::string line_;         // a line that came in pieces
   bool line_whole_ = false;  // … and has been handed out
-  std::size_t keep_ = 0;     // bytes of the body still to be kept
-  std::string body_;
+  Body body_;
 };
 
 }  // namespace gnomon::protocol

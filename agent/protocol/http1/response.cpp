@@ -15,7 +15,7 @@ constexpr std::size_t kMaxLineBytes = 256u << 10;
 void Http1ResponseFramer::expect(bool head, std::size_t keep) {
   *this = {};
   head_ = head;
-  keep_ = keep;
+  body_ = Body(keep);
   stage_ = Stage::kHeader;
 }
 
@@ -148,9 +148,7 @@ Http1ResponseFramer::Progress Http1ResponseFramer::feed(std::span<const std::byt
 
 void Http1ResponseFramer::pass(std::string_view body) {
   body_bytes_ += body.size();
-  const std::size_t kept = std::min(keep_, body.size());
-  body_.append(body.substr(0, kept));
-  keep_ -= kept;
+  body_.add(body);
 }
 
 Http1ResponseFramer::Progress Http1ResponseFramer::skip(std::uint64_t size, std::uint64_t* used) {
@@ -160,7 +158,7 @@ Http1ResponseFramer::Progress Http1ResponseFramer::skip(std::uint64_t size, std:
       stage_ == Stage::kLength || stage_ == Stage::kUntilClose || (stage_ == Stage::kChunkData && size <= remaining_);
   if (!in_body) stage_ = Stage::kBroken;
   if (stage_ == Stage::kBroken) return Progress::kBroken;
-  keep_ = 0;
+  body_.gap();
   *used = stage_ == Stage::kUntilClose ? size : std::min(size, remaining_);
   body_bytes_ += *used;
   if (stage_ == Stage::kUntilClose) return Progress::kMore;
