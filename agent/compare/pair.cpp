@@ -7,7 +7,7 @@ namespace gnomon::compare {
 
 Outcome compare(const Settings& settings, const protocol::Response& production, bool damaged,
                 const protocol::Response& shadow) {
-  if (production.status != 0 && production.status != shadow.status) return Outcome::kOtherStatus;
+  if (production.status && production.status != shadow.status) return Outcome::kOtherStatus;
   if (production.size && production.size != shadow.size) return Outcome::kOtherSize;
   if (settings.body) {
     const std::size_t common = std::min(production.body.size(), shadow.body.size());

@@ -6,21 +6,30 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "agent/protocol/body.h"
 #include "agent/protocol/request.h"
+#include "agent/protocol/response.h"
 
 namespace gnomon::protocol {
 
 // What the service said to one request.
 struct Answer {
   std::uint64_t tag = 0;     // given with the request
-  std::uint32_t status = 0;  // the protocol's own code (HTTP, gRPC); 0 where there is none
+  std::uint32_t status = 0;  // as in Response
   bool error = false;        // the service failed: 5xx, a gRPC status of the server's, an error reply
   std::uint64_t size = 0;    // bytes of the response's body
   Body body;                 // as far as it is kept
 };
+
+inline Answer answer_of(std::uint64_t tag, Gathered&& gathered) {
+  return {.tag = tag,
+          .status = gathered.status,
+          .error = gathered.error,
+          .size = gathered.size,
+          .body = std::move(gathered.body)};
+}
 
 struct ClientSettings {
   std::string password;  // for a service that authenticates by challenge (PostgreSQL)

@@ -15,4 +15,9 @@ std::string http_endpoint(std::string_view method, std::string_view target);
 // FNV-1a, 64 bits, with a final mix: the same on every node and in every release.
 std::uint64_t stable_hash(std::string_view text);
 
+// Of a word that a protocol has as a status: a number that stands for it, other than 0, which is no status.
+inline std::uint32_t status_of(std::string_view word) {
+  return static_cast<std::uint32_t>(stable_hash(word)) | 1u;
+}
+
 }  // namespace gnomon::protocol

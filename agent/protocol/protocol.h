@@ -31,8 +31,11 @@ class Protocol {
   // The name by which clients ask for it in TLS (ALPN), "" if they do not; nullopt: TLS does not begin with a
   // connection's first byte.
   virtual std::optional<std::string_view> alpn() const { return ""; }
-  // Reads what a service answers, keeping so many bytes of each body; null: it cannot be told apart, or not yet.
+  // Reads what a service answers on one connection, of each body so many bytes. Null: it does not answer one after the
+  // other, see below.
   virtual std::unique_ptr<ResponseReader> responses(std::size_t kept_body_bytes) const;
+  // The same of one that answers several at once. Null as well: its responses cannot be told apart.
+  virtual std::unique_ptr<StreamReader> stream_responses(std::size_t kept_body_bytes) const;
   // The server that the request names, as "host" or "host:port"; "" if it names none.
   virtual std::string authority(const Request& request) const;
 };
@@ -42,6 +45,10 @@ inline std::optional<std::uint64_t> Protocol::key(const Request&, std::string_vi
 }
 
 inline std::unique_ptr<ResponseReader> Protocol::responses(std::size_t) const {
+  return nullptr;
+}
+
+inline std::unique_ptr<StreamReader> Protocol::stream_responses(std::size_t) const {
   return nullptr;
 }
 

@@ -20,6 +20,15 @@ class ReplayWatch {
   virtual void answered(const Answer& answer) = 0;
 };
 
+// How a service answers a request, for whoever wants to tell its responses apart.
+enum class Answered : std::uint8_t {
+  kByCount,      // by as many messages as `replies`
+  kByErrorOnly,  // by none, unless it fails
+  kUpToSign,     // by what comes before the sign that its client has asked for after it (memcached's mn)
+  kUncertain,    // by nobody knows how many messages
+  kUnordered,    // from here on the connection's messages answer no requests (SUBSCRIBE)
+};
+
 struct Request {
   std::uint64_t conn_id = 0;
   MonoTime arrival{};                  // when the kernel had queued its first byte for production
@@ -31,7 +40,11 @@ struct Request {
   std::shared_ptr<const std::string> prelude;
   std::string endpoint;       // its class, of bounded variety: "GET /users/{}", "HSET", "SELECT orders"
   std::uint32_t replies = 1;  // messages the service answers it with; 0: none is awaited
-  bool write = false;         // may change the service's state: replayed only where the descriptor says so
+  Answered answered = Answered::kByCount;
+  std::uint32_t before = 0;  // messages that answer what its client had said before, of which no request is made
+  std::uint32_t values = 0;  // that its answer may hold (memcached's get); 0: not known
+  std::uint32_t stream = 0;  // where its connection carries several at once: which one is its
+  bool write = false;        // may change the service's state: replayed only where the descriptor says so
   // False: counted and never replayed, whatever is allowed: it blocks, subscribes, or ends what it is said to.
   bool replayable = true;
   bool head = false;                   // HEAD: the response has no body

@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "agent/protocol/http1/http1.h"
-#include "agent/protocol/http2/http2.h"
+#include "agent/protocol/raw/raw.h"
 
 namespace gnomon::compare {
 namespace {
@@ -256,11 +256,11 @@ TEST_F(PairingTest, WhatIsNotComparedIsCountedOnce) {
   shadow(*watch, 200, "");
   watch.reset();
   EXPECT_EQ(counted(Outcome::kUnpaired), 1u);
-  Request grpc{.conn_id = 2, .protocol = &protocol::http2()};
+  Request whole_connection{.conn_id = 2, .protocol = &protocol::raw()};
   pairing->open(2, false);
-  pairing->request(grpc, true);
-  grpc.watch->sent();
-  grpc.watch.reset();
+  pairing->request(whole_connection, true);
+  whole_connection.watch->sent();
+  whole_connection.watch.reset();
   EXPECT_EQ(counted(Outcome::kUnsupported), 1u);
 }
 

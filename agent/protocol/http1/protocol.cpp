@@ -66,7 +66,8 @@ class Http1Responses final : public ResponseReader {
   Progress finish() override { return framer_.finish(); }
   bool until_close() const override { return framer_.until_close(); }
   Response take() override {
-    return {.status = static_cast<std::uint32_t>(framer_.status()),
+    const auto status = static_cast<std::uint32_t>(framer_.status());
+    return {.status = status != 0 ? std::optional(status) : std::nullopt,
             .size = framer_.body_size(),
             .body = framer_.take_body()};
   }
