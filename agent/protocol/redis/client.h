@@ -5,13 +5,14 @@
 #include <string>
 
 #include "agent/protocol/client.h"
-#include "agent/protocol/redis/reply.h"
+#include "agent/protocol/redis/responses.h"
 
 namespace gnomon::protocol::resp {
 
 class RedisClient final : public Client {
  public:
-  explicit RedisClient(const ClientSettings& settings) : password_(settings.password) {}
+  explicit RedisClient(const ClientSettings& settings)
+      : password_(settings.password), keep_(settings.kept_body_bytes) {}
   void start(const Request& first, std::string& out) override;
   std::size_t concurrency() const override { return 256; }
   bool reusable() const override { return !broken_; }
@@ -20,13 +21,15 @@ class RedisClient final : public Client {
 
  private:
   struct Expected {
-    std::uint32_t replies;
-    bool setup;  // answers what this side says of itself
-    Answer answer;
+    std::uint32_t replies = 0;
+    bool setup = false;  // answers what this side says of itself
+    std::uint64_t tag = 0;
+    ReplySum sum{0};
   };
   void say(const std::shared_ptr<const std::string>& prelude, std::string& out);
 
   const std::string password_;
+  const std::size_t keep_;
   std::shared_ptr<const std::string> said_;
   std::deque<Expected> expected_;
   ReplyParser parser_;

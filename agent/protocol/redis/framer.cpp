@@ -16,6 +16,11 @@ bool is_word(std::string_view text, std::string_view upper) {
                     [](unsigned char a, unsigned char b) { return std::toupper(a) == b; });
 }
 
+// After it come messages unasked, or none where one is due.
+bool answers_in_no_order(std::string_view name) {
+  return name.ends_with("SUBSCRIBE") || name == "CLIENT REPLY" || name == "REPLCONF";
+}
+
 }  // namespace
 
 Framer::Framer(std::uint64_t conn_id, bool joined, const Limits& limits)
@@ -96,7 +101,10 @@ bool Framer::take(std::string_view unit, std::vector<Request>& out) {
   if (goes_on(effect)) return false;
   quit_ = effect == Effect::kQuits;
   const bool session = effect == Effect::kCredentials || effect == Effect::kHello || effect == Effect::kSession;
-  if (session && request_.replies == 1) return true;  // it is in the prelude of what follows
+  if (session && request_.replies == 1) {  // it is in the prelude of what follows
+    ++before_;
+    return true;
+  }
   emit(unit, out);
   return true;
 }
@@ -108,10 +116,12 @@ void Framer::open_unit() {
   request_.protocol = &redis();
   request_.prelude = session_.prelude();
   request_.replies = 0;
+  request_.before = before_;
 }
 
 void Framer::add(Effect effect, const Named& named, std::string_view command) {
   ++request_.replies;
+  if (answers_in_no_order(named.name)) request_.answered = Answered::kUnordered;
   switch (effect) {
     case Effect::kWrites:
       request_.write = true;
@@ -179,6 +189,7 @@ bool Framer::with_credentials(std::string_view command) const {
 
 void Framer::emit(std::string_view unit, std::vector<Request>& out) {
   request_.bytes = std::make_shared<const std::string>(unit);
+  before_ = 0;
   out.push_back(std::move(request_));
 }
 

@@ -43,6 +43,7 @@ class Framer final : public RequestFramer {
   std::string held_;          // the unit under way
   MonoTime arrival_{};        // of its first byte
   Session session_;
+  std::uint32_t before_ = 0;  // replies to what was said of the session, since the last request
   Request request_;
 };
 

@@ -50,6 +50,9 @@ class Redis final : public Protocol {
   std::unique_ptr<Client> client(const ClientSettings& settings) const override {
     return std::make_unique<resp::RedisClient>(settings);
   }
+  std::unique_ptr<ResponseReader> responses(std::size_t kept_body_bytes) const override {
+    return std::make_unique<resp::Responses>(kept_body_bytes);
+  }
 
   // Of a transaction: the first of its commands that has a key.
   std::optional<std::uint64_t> key(const Request& request, std::string_view selector) const override {

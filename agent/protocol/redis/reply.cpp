@@ -8,6 +8,7 @@ namespace {
 
 constexpr std::size_t kDeepest = 128;
 constexpr std::uint64_t kLargest = 1ull << 40;
+constexpr std::size_t kLongestWord = 32;  // of an error; a longer one is cut
 
 constexpr bool is_text(char type) {
   return type == '+' || type == '-' || type == ':' || type == '_' || type == '#' || type == ',' || type == '(';
@@ -24,8 +25,9 @@ constexpr bool is_aggregate(char type) {
 ReplyParser::Progress ReplyParser::advance(std::string_view& data) {
   while (!data.empty() && !broken_) {
     if (std::exchange(fresh_, false)) {
-      error_ = false;
-      size_ = 0;
+      error_ = in_word_ = false;
+      outermost_ = 0;
+      word_.clear();
     }
     std::size_t used = 1;
     bool ended = false;
@@ -36,6 +38,7 @@ ReplyParser::Progress ReplyParser::advance(std::string_view& data) {
       case Stage::kText: {
         const auto newline = data.find('\n');
         used = newline == std::string_view::npos ? data.size() : newline + 1;
+        read_word(data.substr(0, used));
         if (newline == std::string_view::npos) break;
         stage_ = Stage::kType;
         ended = value_end();
@@ -48,9 +51,11 @@ ReplyParser::Progress ReplyParser::advance(std::string_view& data) {
       case Stage::kBulk:
         used = static_cast<std::size_t>(std::min<std::uint64_t>(number_, data.size()));
         number_ -= used;
+        read_word(data.substr(0, used));
         if (number_ == 0) stage_ = Stage::kBulkEnd;
         break;
       case Stage::kBulkEnd:
+        in_word_ = false;
         broken_ = data.front() != (return_ ? '\n' : '\r');
         if (std::exchange(return_, !return_) && !broken_) {
           stage_ = Stage::kType;
@@ -59,18 +64,57 @@ ReplyParser::Progress ReplyParser::advance(std::string_view& data) {
         break;
     }
     data.remove_prefix(used);
-    size_ += used;
-    if (!ended || broken_) continue;
-    fresh_ = true;
-    return outermost_ == '>' ? Progress::kPush : Progress::kReply;
+    if (ended && !broken_) return this->ended();
   }
   return broken_ ? Progress::kBroken : Progress::kMore;
+}
+
+ReplyParser::Progress ReplyParser::ended() {
+  fresh_ = true;
+  return outermost_ == '>' ? Progress::kPush : Progress::kReply;
+}
+
+// Of a bulk's value and the line end after it; not where the word of an error is looked for.
+std::uint64_t ReplyParser::ahead() const {
+  if (in_word_) return 0;
+  if (stage_ == Stage::kBulk) return number_ + 2;
+  return stage_ == Stage::kBulkEnd ? (return_ ? 1 : 2) : 0;
+}
+
+ReplyParser::Progress ReplyParser::skip(std::uint64_t bytes) {
+  while (bytes > 0) {
+    if (stage_ == Stage::kBulk) {
+      const std::uint64_t here = std::min(bytes, number_);
+      number_ -= here;
+      bytes -= here;
+      if (number_ == 0) stage_ = Stage::kBulkEnd;
+      continue;
+    }
+    --bytes;
+    if (!std::exchange(return_, !return_)) continue;
+    stage_ = Stage::kType;
+    if (value_end()) return ended();
+  }
+  return Progress::kMore;
+}
+
+std::optional<std::uint64_t> ReplyParser::left() const {
+  const bool last = std::ranges::all_of(open_, [](const Aggregate& of) { return of.left == 1 && of.type != '|'; });
+  return ahead() > 0 && last ? std::optional(ahead()) : std::nullopt;
+}
+
+// The word that begins an error's text, however it comes.
+void ReplyParser::read_word(std::string_view text) {
+  if (!in_word_) return;
+  const auto end = text.find_first_of(" \r\n");
+  word_.append(text.substr(0, std::min(end, kLongestWord - word_.size())));
+  in_word_ = end == std::string_view::npos;
 }
 
 bool ReplyParser::type(char byte) {
   type_ = byte;
   if (open_.empty() && byte != '|') outermost_ = byte;
-  if (byte == '-' || byte == '!') error_ = true;
+  if (byte == '-' || byte == '!') in_word_ = !std::exchange(error_, true);
   if (is_text(byte)) {
     stage_ = Stage::kText;
     return true;
