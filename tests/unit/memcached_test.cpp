@@ -173,7 +173,7 @@ struct Dialogue {
 };
 
 Dialogue exchange(const std::string& requests, const std::string& replies, std::size_t piece = std::string::npos) {
-  mc::MemcachedClient client;
+  mc::MemcachedClient client({});
   Dialogue dialogue;
   std::uint64_t tag = 0;
   for (const Request& request : frame(requests).requests) client.send(request, tag++, dialogue.said);

@@ -11,6 +11,7 @@ namespace gnomon::protocol::mc {
 
 class MemcachedClient final : public Client {
  public:
+  explicit MemcachedClient(const ClientSettings& settings) : keep_(settings.kept_body_bytes) {}
   std::size_t concurrency() const override { return 256; }
   bool reusable() const override { return !broken_; }
   void send(const Request& request, std::uint64_t tag, std::string& out) override;
@@ -19,8 +20,10 @@ class MemcachedClient final : public Client {
  private:
   struct Expected {
     bool until_sign;  // whatever comes before the reply to this side's own mn is its answer
-    Answer answer;
+    std::uint64_t tag;
+    Gathered sum;
   };
+  const std::size_t keep_;
   std::deque<Expected> expected_;
   ReplyParser parser_;
   bool broken_ = false;

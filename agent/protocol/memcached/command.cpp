@@ -143,8 +143,10 @@ bool shape(const Words& words, Form form, Command& command) {
     command.key = words[form == Form::kTouchKeys ? 2 : 1];
   switch (form) {
     case Form::kKeys:
+      command.values = static_cast<std::uint32_t>(words.count - 1);
       return words.count >= 2;
     case Form::kTouchKeys:
+      command.values = static_cast<std::uint32_t>(words.count - 2);
       return words.count >= 3 && is_time(words[1]);
     case Form::kStore:
     case Form::kCas:
@@ -160,7 +162,7 @@ bool shape(const Words& words, Form form, Command& command) {
     case Form::kFlush:
       return words.count == 1 || ends(words, is_time(words[1]) ? 2 : 1, command);
     case Form::kOperator:
-      command.replayable = false;
+      command.replayable = command.certain = false;
       command.takes_over = command.name == "watch";
       return words.count <= kKept;
     case Form::kStats:

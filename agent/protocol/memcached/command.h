@@ -13,7 +13,9 @@ struct Command {
   std::string_view key;   // the first, in the line; empty: none
   // Bytes of data after the line, whose own line end is not counted.
   std::optional<std::uint64_t> data;
+  std::uint32_t values = 0;  // that its reply may hold; 0: it is not of that kind
   bool write = false;
+  bool certain = true;  // how many replies it has, if it is not silent
   bool replayable = true;
   bool quits = false;       // nothing follows it
   bool takes_over = false;  // the connection is a log's from here

@@ -96,8 +96,9 @@ std::size_t Framer::take(std::string_view text, std::vector<Request>& out) {
   std::size_t before = 0;
   if (unit_.run_commands > 0 && (command_->name != unit_.run_name || end_ > kLongestRun)) {
     before = unit_.run_bytes;
-    emit_run(text.substr(0, before), out);
-    if (command_->name == kNoOperation) return end_;  // the client says one after the run
+    const bool sign = command_->name == kNoOperation;
+    emit_run(text.substr(0, before), sign ? Answered::kUpToSign : Answered::kUncertain, out);
+    if (sign) return end_;  // the client says one after the run
     text.remove_prefix(before);
     end_ -= before;
   }
@@ -109,6 +110,9 @@ std::size_t Framer::take(std::string_view text, std::vector<Request>& out) {
     Request kind;
     kind.endpoint = command_->name;
     kind.replies = command_->silent ? 0 : 1;
+    kind.values = command_->values;
+    if (command_->silent) kind.answered = Answered::kByErrorOnly;
+    if (!command_->certain) kind.answered = Answered::kUncertain;
     kind.write = command_->write;
     kind.replayable = command_->replayable;
     quit_ = command_->quits;
@@ -119,7 +123,7 @@ std::size_t Framer::take(std::string_view text, std::vector<Request>& out) {
     extend_run();
   }
   const std::size_t size = unit_.run_bytes;
-  emit_run(text.substr(0, size), out);
+  emit_run(text.substr(0, size), Answered::kUncertain, out);
   return before + size;
 }
 
@@ -130,8 +134,9 @@ void Framer::extend_run() {
   ++unit_.run_commands;
 }
 
-void Framer::emit_run(std::string_view bytes, std::vector<Request>& out) {
+void Framer::emit_run(std::string_view bytes, Answered answered, std::vector<Request>& out) {
   Request kind;
+  kind.answered = answered;
   kind.endpoint = unit_.run_name;
   kind.replies = 0;
   kind.write = unit_.run_writes;

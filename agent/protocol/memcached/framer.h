@@ -30,7 +30,7 @@ class Framer final : public RequestFramer {
   bool parse(std::string_view text, std::size_t newline);
   std::size_t take(std::string_view text, std::vector<Request>& out);
   void extend_run();
-  void emit_run(std::string_view bytes, std::vector<Request>& out);
+  void emit_run(std::string_view bytes, Answered answered, std::vector<Request>& out);
   void emit(std::string_view bytes, const Request& kind, std::vector<Request>& out);
   void give_up(State why);
   void forget();

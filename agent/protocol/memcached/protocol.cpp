@@ -3,6 +3,7 @@
 #include "agent/protocol/memcached/command.h"
 #include "agent/protocol/memcached/framer.h"
 #include "agent/protocol/memcached/memcached.h"
+#include "agent/protocol/memcached/responses.h"
 
 namespace gnomon::protocol {
 namespace {
@@ -26,8 +27,11 @@ class Memcached final : public Protocol {
   std::unique_ptr<RequestFramer> framer(std::uint64_t conn_id, bool joined, const Limits& limits) const override {
     return std::make_unique<mc::Framer>(conn_id, joined, limits);
   }
-  std::unique_ptr<Client> client(const ClientSettings&) const override {
-    return std::make_unique<mc::MemcachedClient>();
+  std::unique_ptr<Client> client(const ClientSettings& settings) const override {
+    return std::make_unique<mc::MemcachedClient>(settings);
+  }
+  std::unique_ptr<ResponseReader> responses(std::size_t kept_body_bytes) const override {
+    return std::make_unique<mc::Responses>(kept_body_bytes);
   }
   // Of several keys: the first.
   std::optional<std::uint64_t> key(const Request& request, std::string_view selector) const override {
