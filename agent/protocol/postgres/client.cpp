@@ -9,7 +9,6 @@ namespace {
 // of which is a process there.
 constexpr std::size_t kConcurrency = 64;
 constexpr std::size_t kLargestKept = 64u << 10;  // of an authentication request
-constexpr std::size_t kLargestMessage = (1u << 30) + 64;
 
 std::string_view startup_of(std::string_view prelude) {
   if (prelude.size() < 8) return {};
@@ -26,12 +25,6 @@ void take_all(std::string_view messages, Session& session) {
 void append_text(std::string& out, char type, std::string text) {
   text += '\0';
   append_message(out, type, text);
-}
-
-// Messages that a server may send at any time, or in answer to a query, and that need nothing done.
-bool passes(char type) {
-  constexpr std::string_view kPassed = "ACDEGHIKNSTVWcdnstv123";
-  return kPassed.find(type) != std::string_view::npos;
 }
 
 }  // namespace
@@ -53,10 +46,10 @@ std::size_t PostgresClient::concurrency() const {
 void PostgresClient::send(const Request& request, std::uint64_t tag, std::string& out) {
   std::string& to = ready_ ? out : waiting_;
   if (const std::uint32_t replies = make_up(request.prelude, to); replies > 0)
-    expected_.push_back({.answer = {}, .replies = replies, .own = true});
+    expected_.push_back({.replies = replies, .own = true});
   to += *request.bytes;
   last_ = request.bytes;
-  expected_.push_back({.answer = {.tag = tag}, .replies = request.replies});
+  expected_.push_back({.tag = tag, .sum = UnitSum(keep_), .replies = request.replies});
 }
 
 // What the unit's prelude says and this connection's session has not. As long as preludes stay the same, no unit
@@ -74,47 +67,42 @@ std::uint32_t PostgresClient::make_up(const Text& prelude, std::string& out) {
 
 bool PostgresClient::receive(std::span<const std::byte> data, std::vector<Answer>& answers, std::string& out) {
   std::string_view rest(reinterpret_cast<const char*>(data.data()), data.size());
-  while (!rest.empty()) {
-    if (!in_message_) {
-      const std::size_t here = std::min(rest.size(), kMessageHeader - header_.size());
-      header_.append(rest.substr(0, here));
-      rest.remove_prefix(here);
-      if (header_.size() < kMessageHeader) return true;
-      const std::uint32_t length = read_u32(std::string_view(header_).substr(1));
-      if (length < 4 || length > kLargestMessage || !begin_message(header_[0], length - 4)) return false;
-      header_.clear();
+  while (true) {
+    switch (reader_.next(rest)) {
+      case MessageReader::Event::kMore:
+        return true;
+      case MessageReader::Event::kBegin:
+        if (!begin_message()) return false;
+        break;
+      case MessageReader::Event::kPiece:
+        if (kept_) body_.append(reader_.piece());
+        if (!expected_.empty() && ready_) expected_.front().sum.piece(reader_.piece());
+        break;
+      case MessageReader::Event::kEnd:
+        if (!end_message(answers, out)) return false;
+        break;
+      case MessageReader::Event::kBroken:
+        return false;
     }
-    const std::size_t here = std::min(remaining_, rest.size());
-    if (kept_) body_.append(rest.substr(0, here));
-    rest.remove_prefix(here);
-    remaining_ -= here;
-    if (remaining_ > 0) return true;
-    in_message_ = false;
-    if (!end_message(answers, out)) return false;
   }
-  return true;
 }
 
-bool PostgresClient::begin_message(char type, std::size_t size) {
-  type_ = type;
-  remaining_ = size;
-  in_message_ = true;
+bool PostgresClient::begin_message() {
+  const char type = reader_.type();
   kept_ = type == 'R' || type == 'Z';
   body_.clear();
-  if (kept_) return size <= kLargestKept && (type == 'Z' || !ready_);
-  // COPY in both directions is replication's.
-  if (!passes(type) || type == 'W') return false;
-  if (!ready_) return type == 'N' || type == 'S' || type == 'K' || type == 'v';
-  if (expected_.empty()) return type == 'N' || type == 'S' || type == 'A';
-  Answer& answer = expected_.front().answer;
-  if (type == 'D' || type == 'd') answer.size += size;
-  if (type == 'E') answer.error = true;
+  if (kept_ && (reader_.size() > kLargestKept || (type == 'R' && ready_))) return false;
+  if (!kept_ && !passes(type)) return false;
+  if (!ready_) return kept_ || type == 'N' || type == 'S' || type == 'K' || type == 'v';
+  if (expected_.empty()) return kept_ || type == 'N' || type == 'S' || type == 'A';
+  expected_.front().sum.begin(type);
   return true;
 }
 
 bool PostgresClient::end_message(std::vector<Answer>& answers, std::string& out) {
-  if (type_ == 'R') return authenticate(out);
-  if (type_ == 'Z') return ready_for_query(answers, out);
+  if (reader_.type() == 'R') return authenticate(out);
+  if (ready_ && !expected_.empty()) expected_.front().sum.end();
+  if (reader_.type() == 'Z') return ready_for_query(answers, out);
   return true;
 }
 
@@ -174,7 +162,7 @@ bool PostgresClient::ready_for_query(std::vector<Answer>& answers, std::string& 
   if (--front.replies > 0) return true;
   // A unit is whole transactions: one that is still open here went another way than in production.
   if (body_ != "I") reusable_ = false;
-  if (!front.own) answers.push_back(front.answer);
+  if (!front.own) answers.push_back(answer_of(front.tag, std::move(front.sum.sum())));
   expected_.pop_front();
   return true;
 }

@@ -10,6 +10,7 @@
 
 #include "agent/protocol/client.h"
 #include "agent/protocol/postgres/authentication.h"
+#include "agent/protocol/postgres/responses.h"
 #include "agent/protocol/postgres/session.h"
 
 namespace gnomon::protocol::pg {
@@ -18,7 +19,8 @@ namespace gnomon::protocol::pg {
 // before each unit makes up what production's session has and this one lacks. Units are pipelined.
 class PostgresClient final : public Client {
  public:
-  explicit PostgresClient(const ClientSettings& settings) : password_(settings.password) {}
+  explicit PostgresClient(const ClientSettings& settings)
+      : password_(settings.password), keep_(settings.kept_body_bytes) {}
 
   void start(const Request& first, std::string& out) override;
   std::size_t concurrency() const override;
@@ -29,19 +31,21 @@ class PostgresClient final : public Client {
 
  private:
   struct Expected {
-    Answer answer;
+    std::uint64_t tag = 0;
+    UnitSum sum{0};
     std::uint32_t replies = 0;  // ReadyForQuery still to come
     bool own = false;           // the client's, to make up the session
   };
   using Text = std::shared_ptr<const std::string>;
   std::uint32_t make_up(const Text& prelude, std::string& out);
-  bool begin_message(char type, std::size_t size);
+  bool begin_message();
   bool end_message(std::vector<Answer>& answers, std::string& out);
   bool authenticate(std::string& out);
   bool choose_mechanism(std::string_view mechanisms, std::string& out);
   bool ready_for_query(std::vector<Answer>& answers, std::string& out);
 
   const std::string password_;
+  const std::size_t keep_;
   std::string user_;
   std::optional<Scram> scram_;
   bool ready_ = false;  // authenticated, and the first ReadyForQuery has come
@@ -52,11 +56,9 @@ class PostgresClient final : public Client {
   Session session_;      // of this connection, before `last_`
   Text prelude_, last_;  // what session_ was made from; the last unit sent
 
-  std::string header_;  // of a message, as far as it has come
-  char type_ = 0;
-  std::size_t remaining_ = 0;
-  bool in_message_ = false, kept_ = false;
-  std::string body_;
+  MessageReader reader_;
+  bool kept_ = false;  // the message under way
+  std::string body_;   // … as far as it has come
 };
 
 }  // namespace gnomon::protocol::pg

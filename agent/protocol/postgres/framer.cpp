@@ -1,6 +1,7 @@
 #include "agent/protocol/postgres/framer.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "agent/protocol/postgres/postgres.h"
 #include "agent/protocol/postgres/words.h"
@@ -277,6 +278,7 @@ void PostgresFramer::emit(std::string_view bytes, std::vector<Request>& out) {
   request.prelude = prelude_;
   request.endpoint = unit_.endpoint();
   request.replies = replies_;
+  request.before = std::exchange(first_, false) ? 1 : 0;
   request.write = unit_.write;
   out.push_back(std::move(request));
   session_.end_unit();

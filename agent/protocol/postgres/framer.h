@@ -59,6 +59,7 @@ class PostgresFramer final : public RequestFramer {
   std::size_t scanned_ = 0;  // … and of this one, taken into account
   Unit unit_;
   std::uint32_t replies_ = 0;
+  bool first_ = true;      // no unit was emitted: the service's first word is not of one
   bool in_batch_ = false;  // between an extended query's first message and its Sync
   bool complete_ = false;  // the unit ends at scanned_
   std::uint32_t open_copies_ = 0;

@@ -4,6 +4,7 @@
 #include "agent/protocol/postgres/client.h"
 #include "agent/protocol/postgres/framer.h"
 #include "agent/protocol/postgres/postgres.h"
+#include "agent/protocol/postgres/responses.h"
 
 namespace gnomon::protocol {
 namespace pg {
@@ -62,6 +63,10 @@ class Postgres final : public Protocol {
 
   std::unique_ptr<Client> client(const ClientSettings& settings) const override {
     return std::make_unique<PostgresClient>(settings);
+  }
+
+  std::unique_ptr<ResponseReader> responses(std::size_t kept_body_bytes) const override {
+    return std::make_unique<Responses>(kept_body_bytes);
   }
 
   // An SSLRequest comes first. Servers that take TLS take plaintext as well, unless pg_hba.conf says otherwise.
