@@ -35,7 +35,7 @@ std::string goaway(std::uint32_t last) {
 
 // The client with a service made of frames; what it says is framed as production's clients' bytes are.
 struct Conversation {
-  std::unique_ptr<Client> client = http2_client();
+  std::unique_ptr<Client> client = http2_client({});
   Http2Encoder encoder;  // the service's
   std::string out;
   std::vector<Answer> answers;
@@ -127,7 +127,7 @@ TEST(Http2Client, SendsNoMoreThanTheServicesWindowsAllow) {
 }
 
 TEST(Http2Client, KeepsToTheServicesConcurrency) {
-  EXPECT_EQ(http2_client()->concurrency(), 100u);
+  EXPECT_EQ(http2_client({})->concurrency(), 100u);
   EXPECT_EQ(Conversation(settings(3, 7)).client->concurrency(), 7u);
   EXPECT_EQ(Conversation(settings(3, 0)).client->concurrency(), 1u);
   EXPECT_EQ(Conversation(settings(3, 1u << 30)).client->concurrency(), 100u);

@@ -35,10 +35,12 @@ struct OptionDeleter {
 };
 
 struct Exchange {
+  explicit Exchange(std::size_t kept_body_bytes) : response(kept_body_bytes) {}
   std::uint64_t tag = 0;
   std::shared_ptr<const std::string> bytes;  // which the views are of
   Http2Unit unit;
   std::size_t sent = 0;  // of the body
+  bool grpc = false;
   Http2Response response;
   bool answered = false;
   int tries = 1;
@@ -67,7 +69,7 @@ bool fields_of(std::string_view list, std::vector<nghttp2_nv>& fields) {
 // nghttp2's client session, fed and emptied by hand. Its callbacks run within receive() and flush().
 class Http2Client final : public Client {
  public:
-  Http2Client();
+  explicit Http2Client(const ClientSettings& settings);
 
   void start(const Request&, std::string& out) override { flush(out); }
   std::size_t concurrency() const override;
@@ -94,6 +96,7 @@ class Http2Client final : public Client {
   void closed(std::int32_t stream, std::uint32_t error);
   ssize_t read_body(std::int32_t stream, std::uint8_t* buffer, std::size_t room, std::uint32_t* flags);
 
+  const std::size_t keep_;
   std::unique_ptr<nghttp2_session, SessionDeleter> session_;
   Exchanges exchanges_;                             // by stream, until it is closed on both sides
   std::vector<std::unique_ptr<Exchange>> refused_;  // to be sent again once nghttp2 is out of its callbacks
@@ -105,7 +108,7 @@ class Http2Client final : public Client {
   bool broken_ = false;
 };
 
-Http2Client::Http2Client() {
+Http2Client::Http2Client(const ClientSettings& settings) : keep_(settings.kept_body_bytes) {
   nghttp2_session_callbacks* made_callbacks = nullptr;
   nghttp2_option* made_option = nullptr;
   nghttp2_session* made = nullptr;
@@ -118,11 +121,11 @@ Http2Client::Http2Client() {
   register_callbacks(callbacks.get());
   if (nghttp2_session_client_new2(&made, callbacks.get(), this, option.get()) != 0) throw std::bad_alloc();
   session_.reset(made);
-  const std::array<nghttp2_settings_entry, 2> settings = {{
+  const std::array<nghttp2_settings_entry, 2> wanted = {{
       {.settings_id = NGHTTP2_SETTINGS_ENABLE_PUSH, .value = 0},
       {.settings_id = NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, .value = kStreamWindow},
   }};
-  if (nghttp2_submit_settings(made, NGHTTP2_FLAG_NONE, settings.data(), settings.size()) != 0 ||
+  if (nghttp2_submit_settings(made, NGHTTP2_FLAG_NONE, wanted.data(), wanted.size()) != 0 ||
       nghttp2_session_set_local_window_size(made, NGHTTP2_FLAG_NONE, 0, kConnectionWindow) != 0)
     throw std::bad_alloc();
 }
@@ -138,8 +141,9 @@ void Http2Client::register_callbacks(nghttp2_session_callbacks* callbacks) {
       });
   nghttp2_session_callbacks_set_on_data_chunk_recv_callback(
       callbacks,
-      [](nghttp2_session*, std::uint8_t, std::int32_t stream, const std::uint8_t*, std::size_t size, void* self) {
-        if (Exchange* exchange = static_cast<Http2Client*>(self)->find(stream)) exchange->response.body(size);
+      [](nghttp2_session*, std::uint8_t, std::int32_t stream, const std::uint8_t* data, std::size_t size, void* self) {
+        if (Exchange* exchange = static_cast<Http2Client*>(self)->find(stream))
+          exchange->response.body({reinterpret_cast<const char*>(data), size});
         return 0;
       });
   nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks,
@@ -160,13 +164,13 @@ std::size_t Http2Client::concurrency() const {
 }
 
 void Http2Client::send(const Request& request, std::uint64_t tag, std::string& out) {
-  auto exchange = std::make_unique<Exchange>();
+  auto exchange = std::make_unique<Exchange>(keep_);
   exchange->tag = tag;
   exchange->bytes = request.bytes;
   ++unanswered_;
   if (const auto unit = Http2Unit::of(*request.bytes)) {
     exchange->unit = *unit;
-    exchange->response = Http2Response(is_grpc(unit->header("content-type").value_or("")));
+    exchange->grpc = is_grpc(unit->header("content-type").value_or(""));
     submit(std::move(exchange));
   } else {
     fail(*exchange);
@@ -218,7 +222,7 @@ void Http2Client::headers_end(const nghttp2_frame& frame) {
 
 void Http2Client::answer(std::int32_t stream, Exchange& exchange) {
   if (std::exchange(exchange.answered, true)) return;
-  answers_.push_back(exchange.response.answer(exchange.tag));
+  answers_.push_back(exchange.response.answer(exchange.tag, exchange.grpc));
   // Answered before all was sent (RFC 9113 §8.1): the rest is of no use to anybody.
   if (exchange.sent < exchange.unit.body.size())
     nghttp2_submit_rst_stream(session(), NGHTTP2_FLAG_NONE, stream, NGHTTP2_CANCEL);
@@ -270,8 +274,8 @@ bool Http2Client::flush(std::string& out) {
 
 }  // namespace
 
-std::unique_ptr<Client> http2_client() {
-  return std::make_unique<Http2Client>();
+std::unique_ptr<Client> http2_client(const ClientSettings& settings) {
+  return std::make_unique<Http2Client>(settings);
 }
 
 }  // namespace gnomon::protocol

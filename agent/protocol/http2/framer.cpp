@@ -1,13 +1,11 @@
-#include <nghttp2/nghttp2.h>
-
 #include <algorithm>
 #include <deque>
-#include <new>
 #include <utility>
 
 #include "agent/protocol/endpoint.h"
 #include "agent/protocol/http2/fields.h"
 #include "agent/protocol/http2/frames.h"
+#include "agent/protocol/http2/header_block.h"
 #include "agent/protocol/http2/http2.h"
 #include "agent/protocol/http2/unit.h"
 
@@ -17,8 +15,6 @@ namespace {
 // Services allow their clients 100 to 250 requests at once; more can only be open here because the service has reset
 // some unseen, of which the oldest are given up.
 constexpr std::size_t kMostStreams = 256;
-// A client's encoder may use what the service's SETTINGS allow, unseen here: 4 KiB unless raised.
-constexpr std::size_t kMostTableBytes = 64u << 10;
 // Of unfinished requests together, in message_bytes.
 constexpr std::size_t kMostMessages = 2;
 // A header block, in header_bytes, beyond which the connection is given up and not just the request.
@@ -27,15 +23,6 @@ constexpr std::size_t kMostBlocks = 4;
 constexpr std::size_t kKeptBuffer = 4u << 10;
 // "/package.Service/Method" of a longer name is classed as any other path.
 constexpr std::size_t kLongestMethod = 128;
-
-struct InflaterDeleter {
-  void operator()(nghttp2_hd_inflater* inflater) const { nghttp2_hd_inflate_del(inflater); }
-};
-
-std::string_view text_of(const nghttp2_nv& nv, bool name) {
-  return name ? std::string_view(reinterpret_cast<const char*>(nv.name), nv.namelen)
-              : std::string_view(reinterpret_cast<const char*>(nv.value), nv.valuelen);
-}
 
 std::string grpc_endpoint(std::string_view path) {
   const auto second = path.find('/', 1);
@@ -73,7 +60,7 @@ struct Http2RequestFramer::Impl final : Http2FrameSink {
   Http2FrameReader reader;
   MonoTime at{}, frame_arrival{};
   std::vector<Request>* out = nullptr;
-  std::unique_ptr<nghttp2_hd_inflater, InflaterDeleter> inflater;
+  Http2HeaderDecoder decoder;
   Streams streams;
   std::size_t held = 0;  // in their units
   std::uint32_t last_id = 0;
@@ -94,7 +81,6 @@ struct Http2RequestFramer::Impl final : Http2FrameSink {
   bool begin_data(const Http2Frame& frame);
   bool begin_headers(const Http2Frame& frame);
   bool more_block(const Http2Frame& frame);
-  bool inflate(std::string_view piece, bool final);
   void field(const nghttp2_nv& nv);
   void end_block();
   void end_request_headers();
@@ -186,7 +172,9 @@ bool Http2RequestFramer::Impl::more_block(const Http2Frame& frame) {
 }
 
 bool Http2RequestFramer::Impl::payload(const Http2Frame& frame, std::string_view piece, bool last) {
-  if (frame.type != Http2Frame::kData) return inflate(piece, last && frame.has(Http2Frame::kEndHeaders));
+  if (frame.type != Http2Frame::kData)
+    return decoder.decode(piece, last && frame.has(Http2Frame::kEndHeaders),
+                          [this](const nghttp2_nv& nv) { field(nv); });
   if (data_id == 0) return true;
   Stream& stream = *find(data_id);
   stream.unit.append(piece);
@@ -208,36 +196,10 @@ bool Http2RequestFramer::Impl::frame_end(const Http2Frame& frame) {
   return true;
 }
 
-// The dynamic table must follow every block, also one whose fields nobody wants.
-bool Http2RequestFramer::Impl::inflate(std::string_view piece, bool final) {
-  if (!inflater) {
-    nghttp2_hd_inflater* made = nullptr;
-    if (nghttp2_hd_inflate_new(&made) != 0) throw std::bad_alloc();
-    inflater.reset(made);
-    nghttp2_hd_inflate_change_table_size(made, kMostTableBytes);
-  }
-  const auto* in = reinterpret_cast<const std::uint8_t*>(piece.data());
-  std::size_t left = piece.size();
-  while (true) {
-    nghttp2_nv nv;
-    int flags = 0;
-    const ssize_t used = nghttp2_hd_inflate_hd2(inflater.get(), &nv, &flags, in, left, final ? 1 : 0);
-    if (used < 0) return false;
-    in += used;
-    left -= static_cast<std::size_t>(used);
-    if ((flags & NGHTTP2_HD_INFLATE_EMIT) != 0) field(nv);
-    if ((flags & NGHTTP2_HD_INFLATE_FINAL) != 0) break;
-    if ((flags & NGHTTP2_HD_INFLATE_EMIT) == 0 && left == 0) break;
-  }
-  if (final) nghttp2_hd_inflate_end_headers(inflater.get());
-  return true;
-}
-
 void Http2RequestFramer::Impl::field(const nghttp2_nv& nv) {
   if (block == Block::kIgnored) return;
-  const Http2Field field{.name = text_of(nv, true),
-                         .value = text_of(nv, false),
-                         .never_indexed = (nv.flags & NGHTTP2_NV_FLAG_NO_INDEX) != 0};
+  const Http2Field field{
+      .name = http2_name(nv), .value = http2_value(nv), .never_indexed = (nv.flags & NGHTTP2_NV_FLAG_NO_INDEX) != 0};
   const bool good = block == Block::kRequest ? request.fields.add(field, list.size()) : valid_http2_trailer(field);
   if (!good) return ignore_block(&Skipped::malformed);
   if (list.size() + kHttp2FieldOverhead + field.name.size() + field.value.size() > limits.header_bytes)
@@ -296,6 +258,7 @@ void Http2RequestFramer::Impl::emit(Stream& stream, std::string unit) {
   done.endpoint = stream.fields.grpc() && method == "POST" ? grpc_endpoint(path) : http_endpoint(method, path);
   done.write = !(method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "TRACE");
   done.head = method == "HEAD";
+  done.stream = stream.id;
   done.bytes = std::make_shared<const std::string>(std::move(unit));
   out->push_back(std::move(done));
 }
@@ -330,7 +293,7 @@ void Http2RequestFramer::Impl::give_up(State why) {
   streams.clear();
   held = 0;
   block = Block::kNone;
-  inflater.reset();
+  decoder.reset();
   std::string().swap(list);
 }
 
@@ -356,8 +319,7 @@ std::size_t Http2RequestFramer::under_way() const {
 }
 
 std::size_t Http2RequestFramer::held_bytes() const {
-  const std::size_t table = impl_->inflater ? nghttp2_hd_inflate_get_dynamic_table_size(impl_->inflater.get()) : 0;
-  return impl_->held + impl_->list.size() + table;
+  return impl_->held + impl_->list.size() + impl_->decoder.held_bytes();
 }
 
 RequestFramer::Skipped Http2RequestFramer::skipped() const {

@@ -110,6 +110,11 @@ bool Http2FrameReader::take_padding(std::string_view& data, Http2FrameSink& sink
   return sink.frame_end(frame_);
 }
 
+std::uint64_t Http2FrameReader::unread() const {
+  if (stage_ == Stage::kPadding) return padding_;
+  return stage_ == Stage::kPayload && !carries_fields() ? std::uint64_t{remaining_} + padding_ : 0;
+}
+
 // What RFC 9113 §6 calls a connection error and the header tells. A frame of an unknown type is passed over (§5.5).
 bool Http2FrameReader::valid() const {
   if (!settled_ && (frame_.type != Http2Frame::kSettings || frame_.has(Http2Frame::kAck))) return false;
@@ -117,7 +122,7 @@ bool Http2FrameReader::valid() const {
     case Http2Frame::kData:
     case Http2Frame::kHeaders:
     case Http2Frame::kContinuation:
-      return frame_.stream % 2 == 1;  // the client's streams are odd, and it was pushed none it could send on
+      return frame_.stream % 2 == 1;  // the client's streams are odd; pushed ones are refused
     case Http2Frame::kPriority:
       return frame_.stream != 0;
     case Http2Frame::kRstStream:

@@ -1,5 +1,5 @@
 #pragma once
-// The frames of a client's half of a connection (RFC 9113 §4, §6): headers read and checked, payloads handed on in the
+// The frames of one half of a connection (RFC 9113 §4, §6): headers read and checked, payloads handed on in the
 // pieces in which they come, padding and priorities taken out. Incremental; holds a few bytes.
 
 #include <array>
@@ -44,10 +44,16 @@ class Http2FrameSink {
 
 class Http2FrameReader {
  public:
+  enum class Side : std::uint8_t { kClient, kService };
+  explicit Http2FrameReader(Side side = Side::kClient)
+      : stage_(side == Side::kClient ? Stage::kPreface : Stage::kHeader) {}
   // Reads from the front of `data` until it is used up, one call's work at a time. False: the sink stopped it, or the
   // bytes are no HTTP/2 (a connection error, RFC 9113 §5.4.1).
   bool read(std::string_view data, Http2FrameSink& sink);
   bool between() const { return stage_ == Stage::kHeader && filled_ == 0; }
+  const Http2Frame& current() const { return frame_; }  // the one under way, or the last
+  // Bytes ahead of which only the number matters: what is left of a frame that holds no header fields.
+  std::uint64_t unread() const;
 
  private:
   enum class Stage { kPreface, kHeader, kPrefix, kPayload, kPadding };
@@ -62,7 +68,7 @@ class Http2FrameReader {
     return frame_.type == Http2Frame::kHeaders || frame_.type == Http2Frame::kContinuation;
   }
 
-  Stage stage_ = Stage::kPreface;
+  Stage stage_;
   bool settled_ = false;  // the SETTINGS that begin the connection have come
   Http2Frame frame_;
   std::array<std::uint8_t, 9> head_{};  // a frame's header or a payload's prefix, as far as it has come

@@ -36,6 +36,6 @@ class Http2RequestFramer final : public RequestFramer {
 };
 
 // One connection to a shadow, any number of requests at once.
-std::unique_ptr<Client> http2_client();
+std::unique_ptr<Client> http2_client(const ClientSettings& settings);
 
 }  // namespace gnomon::protocol

@@ -3,6 +3,7 @@
 
 #include "agent/protocol/endpoint.h"
 #include "agent/protocol/http2/http2.h"
+#include "agent/protocol/http2/responses.h"
 #include "agent/protocol/http2/unit.h"
 
 namespace gnomon::protocol {
@@ -21,7 +22,11 @@ class Http2 final : public Protocol {
     return std::make_unique<Http2RequestFramer>(conn_id, joined, limits);
   }
 
-  std::unique_ptr<Client> client(const ClientSettings&) const override { return http2_client(); }
+  std::unique_ptr<Client> client(const ClientSettings& settings) const override { return http2_client(settings); }
+
+  std::unique_ptr<StreamReader> stream_responses(std::size_t kept_body_bytes) const override {
+    return std::make_unique<Http2Responses>(kept_body_bytes);
+  }
 
   // "header:NAME", NAME in any case; "header:host" is :authority where there is no such field.
   std::optional<std::uint64_t> key(const Request& request, std::string_view selector) const override {

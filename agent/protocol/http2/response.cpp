@@ -1,6 +1,7 @@
 #include "agent/protocol/http2/response.h"
 
 #include <charconv>
+#include <utility>
 
 namespace gnomon::protocol {
 namespace {
@@ -56,8 +57,9 @@ std::uint32_t grpc_status_of_http(std::uint32_t status) {
   }
 }
 
-std::optional<std::uint32_t> number(std::string_view text) {
-  std::uint32_t value = 0;
+template <class Number>
+std::optional<Number> number(std::string_view text) {
+  Number value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (text.empty() || error != std::errc() || end != text.data() + text.size()) return std::nullopt;
   return value;
@@ -68,19 +70,36 @@ std::optional<std::uint32_t> number(std::string_view text) {
 // An interim response's status is replaced by the next.
 void Http2Response::field(std::string_view name, std::string_view value) {
   if (name == ":status") {
-    status_ = number(value).value_or(0);
-  } else if (grpc_ && name == "grpc-status") {
-    grpc_status_ = number(value).value_or(kUnknown);
+    status_ = number<std::uint32_t>(value).value_or(0);
+  } else if (name == "grpc-status") {
+    grpc_status_ = number<std::uint32_t>(value).value_or(kUnknown);
+  } else if (name == "content-length") {
+    length_ = number<std::uint64_t>(value);
   }
 }
 
-Answer Http2Response::answer(std::uint64_t tag) const {
-  Answer answer{.tag = tag, .status = status_, .error = status_ >= 500, .size = size_};
-  if (grpc_) {
+Answer Http2Response::answer(std::uint64_t tag, bool grpc) {
+  Answer answer{.tag = tag, .status = status_, .error = status_ >= 500, .size = size_, .body = std::move(body_)};
+  if (grpc) {
     answer.status = grpc_status_ ? *grpc_status_ : grpc_status_of_http(status_);
     answer.error = is_failure(answer.status);
   }
   return answer;
+}
+
+Response Http2Response::whole(bool grpc) {
+  Answer all = answer(0, grpc && status_ != 0);
+  return {.status = all.status, .size = all.size, .body = std::move(all.body)};
+}
+
+Response Http2Response::so_far(bool grpc) {
+  Response response{.status = {}, .size = length_, .body = std::move(body_)};
+  if (grpc) {
+    response.status = grpc_status_;
+  } else if (status_ >= 200) {
+    response.status = status_;
+  }
+  return response;
 }
 
 }  // namespace gnomon::protocol

@@ -1,5 +1,5 @@
 #pragma once
-// What a service's fields say of one response.
+// What a service's frames say of one response.
 
 #include <cstdint>
 #include <optional>
@@ -11,20 +11,32 @@ namespace gnomon::protocol {
 
 class Http2Response {
  public:
-  explicit Http2Response(bool grpc = false) : grpc_(grpc) {}
-  void restart() { *this = Http2Response(grpc_); }
+  explicit Http2Response(std::size_t kept_body_bytes) : body_(kept_body_bytes), keep_(kept_body_bytes) {}
+  void restart() { *this = Http2Response(keep_); }
 
   void field(std::string_view name, std::string_view value);  // of its headers or trailers
-  void body(std::size_t size) { size_ += size; }
+  void body(std::string_view piece) {
+    size_ += piece.size();
+    body_.add(piece);
+  }
+  // What comes next of its body is not at hand.
+  void gap() { body_.gap(); }
+  // The service has ended it without an answer: no status, no body.
+  void reset() { restart(); }
 
   // Of gRPC the status is grpc-status, or what the absence of one means (gRPC's http-grpc-status-mapping).
-  Answer answer(std::uint64_t tag) const;
+  Answer answer(std::uint64_t tag, bool grpc);
+  Response whole(bool grpc);
+  // Of one whose end is not known: its size is what its header says.
+  Response so_far(bool grpc);
 
  private:
-  bool grpc_;
   std::uint32_t status_ = 0;
   std::optional<std::uint32_t> grpc_status_;
+  std::optional<std::uint64_t> length_;
   std::uint64_t size_ = 0;
+  Body body_;
+  std::size_t keep_;
 };
 
 }  // namespace gnomon::protocol
