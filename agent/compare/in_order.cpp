@@ -174,6 +174,7 @@ void InOrder::pop() {
   for (const auto& pair : waiting_.front().unanswered) pair->production({.status = 0, .size = 0, .body = {}}, false);
   waiting_.pop_front();
   reading_ = false;
+  if (waiting_.empty()) pipelined_ = false;
 }
 
 void InOrder::drop(std::size_t kept, Outcome why) {

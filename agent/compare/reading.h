@@ -48,8 +48,8 @@ class Reading {
 };
 
 // Of a protocol whose responses come in the order of its requests. A place from which on they cannot be told apart is
-// left behind at the next response that surely begins one: the service has read since it sent last, and the
-// connection's client has never had two requests under way.
+// left behind at the next response that surely begins one: the service has read since it sent last, and since all was
+// answered the client has never had two requests under way.
 std::unique_ptr<Reading> read_in_order(std::unique_ptr<protocol::ResponseReader> reader);
 
 // Of one whose responses say which request they answer. After a loss none is told.

@@ -28,6 +28,7 @@ bool differ(std::string_view one, std::string_view other) {
 }  // namespace
 
 void Body::add(std::string_view bytes) {
+  if (left_ == 0) return;
   bytes = bytes.substr(0, left_);
   left_ -= bytes.size();
   size_ += bytes.size();

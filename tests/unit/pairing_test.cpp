@@ -214,6 +214,20 @@ TEST_F(PairingTest, AfterALossAPipelinedConnectionIsNotGuessedAt) {
   EXPECT_EQ(counted(), 3u);
 }
 
+TEST_F(PairingTest, WhatWasPipelinedAndAnsweredBeforeALossDoesNotMatter) {
+  start();
+  auto first = ask(), second = ask("GET /", false);
+  say(response(200, "a") + response(200, "b"));
+  auto lost = ask();
+  pass(200);
+  const auto next = ask();
+  say(response(200, "next"), TAP_RESPONSE_BEGIN | TAP_LOST_BEFORE);
+  shadow(*first, 200, "a");
+  shadow(*second, 200, "b");
+  shadow(*next, 200, "next");
+  EXPECT_EQ(counted(Outcome::kSame), 3u);
+}
+
 TEST_F(PairingTest, AJoinedConnectionStartsWithTheNextResponse) {
   start(4096, true, /*joined=*/true);
   say("the rest of something\r\n\r\n");  // to a request that was not seen
