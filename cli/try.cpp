@@ -196,6 +196,8 @@ void add_try(CLI::App& cli, Run& run) {
       "--compare-responses", options->compare_responses,
       "Compare the shadow's responses with production's: status (and their sizes), body (and the first bytes of it) or "
       "off (default: the descriptor's, else off; what it costs: docs/responses.md)");
+  command->add_option("--compare-bytes", options->compare_bytes,
+                      "With body: as many bytes of each response, 256 to 64Ki (default: the descriptor's, else 4Ki)");
   command
       ->add_option("--credentials", options->credentials,
                    "Directory with the service's password, for its shadow, in a file of the service's name "

@@ -93,6 +93,8 @@ absl::StatusOr<TryPlan> plan_try(const TryOptions& options) {
     plan.request.mutable_services(0)->mutable_shadow()->set_max_production_cost(options.max_cost);
   if (!options.compare_responses.empty())
     plan.request.mutable_services(0)->mutable_shadow()->set_compare_responses(options.compare_responses);
+  if (!options.compare_bytes.empty())
+    plan.request.mutable_services(0)->mutable_shadow()->set_compare_bytes(options.compare_bytes);
   ASSIGN_OR_RETURN(plan.service, document::validate(plan.request.services(0)));
   ASSIGN_OR_RETURN(plan.profile, document::validate(plan.request.profiles(0)));
   return plan;

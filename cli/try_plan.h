@@ -20,7 +20,7 @@ struct TryOptions {  // as typed
   std::string fraction, profile, duration = "60s", report, output = "table", budget_cpu, budget_memory,
                                  log_level = "error", credentials = session::kCredentials;
   std::vector<std::string> replay_writes;
-  std::string protocol, max_cost, compare_responses;
+  std::string protocol, max_cost, compare_responses, compare_bytes;
   bool stay = false, exit_code = false;
 };
 

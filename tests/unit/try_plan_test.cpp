@@ -52,6 +52,15 @@ TEST_F(TryPlanTest, FlagsOverrideTheDescriptorOfTheFile) {
   EXPECT_EQ(plan->service.pid, 7);
 }
 
+TEST_F(TryPlanTest, ComparesAsManyBytesOfResponsesAsItIsTold) {
+  const auto plan = plan_try({.port = 80, .compare_responses = "body", .compare_bytes = "64Ki"});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->service.comparison.level, document::Comparison::Level::kBody);
+  EXPECT_EQ(plan->service.comparison.bytes.value, 64u << 10);
+  EXPECT_EQ(error_of({.port = 80, .compare_bytes = "64Ki"}),
+            "shadow.compare_bytes: \"64Ki\": needs shadow.compare_responses: body");
+}
+
 TEST_F(TryPlanTest, TheFilesDescriptorMayNameThePort) {
   const auto plan = plan_try({.profile = file("name: web\ndiscovery: {port: 80}\n---\nservice_descriptor: web\n")});
   ASSERT_TRUE(plan.ok()) << plan.status();
