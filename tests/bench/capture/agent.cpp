@@ -79,7 +79,8 @@ nlohmann::json replayed(session::Load& load) {
   telemetry::ReplayCounters sum;
   for (const replay::Reading& reading : load.take()) sum += reading.counters;
   return {{"answered", sum.answered}, {"copies", sum.copies},       {"offered", sum.offered},
-          {"shed", sum.shed},         {"timed_out", sum.timed_out}, {"reset", sum.reset + sum.refused}};
+          {"shed", sum.shed},         {"timed_out", sum.timed_out}, {"reset", sum.reset + sum.refused},
+          {"late", sum.late}};
 }
 
 // As a session does.
