@@ -82,7 +82,7 @@ void Replayer::set_phase(const Phase& phase) {
 
 void Replayer::offer(protocol::Request request) {
   const Ledger::AccountPtr& account = impl_->ledger.current();
-  const auto added = impl_->schedule.add(request, account->phase.multiplicity, steady_clock::now());
+  const auto added = impl_->schedule.add(std::move(request), account->phase.multiplicity, steady_clock::now());
   Reading& reading = account->delta;
   ++reading.counters.offered;
   reading.counters.copies += added.copies;

@@ -33,7 +33,7 @@ Nanos Schedule::shift(std::uint64_t conn_id, std::uint32_t copy) const {
   return Nanos(std::llround(share * static_cast<double>(timing_.copy_spread.count())));
 }
 
-Schedule::Added Schedule::add(const protocol::Request& request, double multiplicity, MonoTime now) {
+Schedule::Added Schedule::add(protocol::Request request, double multiplicity, MonoTime now) {
   const double wanted = multiplicity > 0 ? std::min(multiplicity, kMaxCopies) : 0;
   auto copies = static_cast<std::uint32_t>(wanted);
   if (std::bernoulli_distribution(wanted - std::floor(wanted))(random_)) ++copies;
@@ -54,7 +54,7 @@ Schedule::Added Schedule::add(const protocol::Request& request, double multiplic
           .conn_id = request.conn_id,
           .copy = copy,
           .overdue = now - wished > kLate,
-          .request = request});
+          .request = copy + 1 == copies ? std::move(request) : request});
   }
   return added;
 }
@@ -68,25 +68,39 @@ void Schedule::end(std::uint64_t conn_id, MonoTime now) {
   sources_.erase(found);
 }
 
+// Of the two that come next, of which there is one at least.
+bool Schedule::heap_is_next() const {
+  return queue_.empty() || (!heap_.empty() && later(queue_.front(), heap_.front()));
+}
+
 std::optional<MonoTime> Schedule::next() const {
-  if (heap_.empty()) return std::nullopt;
-  return heap_.front().at;
+  if (queue_.empty() && heap_.empty()) return std::nullopt;
+  return heap_is_next() ? heap_.front().at : queue_.front().at;
 }
 
 std::optional<Due> Schedule::pop(MonoTime now) {
-  if (heap_.empty() || heap_.front().at > now) return std::nullopt;
-  std::pop_heap(heap_.begin(), heap_.end(), later);
-  Due due = std::move(heap_.back());
-  heap_.pop_back();
-  if (due.request) {
+  const auto first = next();
+  if (!first || *first > now) return std::nullopt;
+  std::optional<Due> due;
+  if (heap_is_next()) {
+    std::pop_heap(heap_.begin(), heap_.end(), later);
+    due = std::move(heap_.back());
+    heap_.pop_back();
+  } else {
+    due = std::move(queue_.front());
+    queue_.pop_front();
+  }
+  if (due->request) {
     --copies_;
-    bytes_ -= due.request->bytes->size();
+    bytes_ -= due->request->bytes->size();
   }
   return due;
 }
 
 std::size_t Schedule::clear() {
-  std::erase_if(heap_, [](const Due& due) { return due.request.has_value(); });
+  const auto is_copy = [](const Due& due) { return due.request.has_value(); };
+  std::erase_if(queue_, is_copy);
+  std::erase_if(heap_, is_copy);
   std::make_heap(heap_.begin(), heap_.end(), later);
   bytes_ = 0;
   return std::exchange(copies_, 0);
@@ -94,6 +108,10 @@ std::size_t Schedule::clear() {
 
 void Schedule::push(Due due) {
   due.order = order_++;
+  if (due.request && due.copy == 0 && (queue_.empty() || queue_.back().at <= due.at)) {
+    queue_.push_back(std::move(due));
+    return;
+  }
   heap_.push_back(std::move(due));
   std::push_heap(heap_.begin(), heap_.end(), later);
 }

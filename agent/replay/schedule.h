@@ -2,6 +2,7 @@
 // When each copy of a captured request is due. Pure: time and the seed are arguments.
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <random>
 #include <unordered_map>
@@ -41,7 +42,7 @@ class Schedule {
   // Schedules floor(multiplicity) copies, and one more with the remainder's probability. A copy is due `lag` after its
   // arrival plus its lane's shift, never before `now`. The shift of copy 0 is none, that of a further copy a number
   // from [0, copy_spread] that is the same for all requests of the connection, so that a lane keeps its order.
-  Added add(const protocol::Request& request, double multiplicity, MonoTime now);
+  Added add(protocol::Request request, double multiplicity, MonoTime now);
   // Schedules the end of the connection's lanes, after their requests. Unknown connections are ignored.
   void end(std::uint64_t conn_id, MonoTime now);
 
@@ -60,11 +61,14 @@ class Schedule {
   };
   Nanos shift(std::uint64_t conn_id, std::uint32_t copy) const;
   void push(Due due);
+  bool heap_is_next() const;
 
   const Timing timing_;
   const std::uint64_t seed_;
   std::mt19937_64 random_;
-  std::vector<Due> heap_;
+  // First copies come almost always in the order in which they are due, and need no heap then.
+  std::deque<Due> queue_;
+  std::vector<Due> heap_;  // the rest
   std::unordered_map<std::uint64_t, Source> sources_;  // captured connections that are open
   std::uint64_t order_ = 0;
   std::size_t copies_ = 0, bytes_ = 0;

@@ -95,6 +95,23 @@ TEST(Schedule, ALaneKeepsTheOrderAndTheGapsOfItsConnection) {
   }
 }
 
+TEST(Schedule, WhatArrivesOutOfOrderIsDueInOrderAllTheSame) {
+  Schedule schedule(kTiming, 3);
+  const std::vector<int> arrivals = {40, 10, 50, 50, 20, 60, 0, 50};
+  for (std::size_t i = 0; i < arrivals.size(); ++i) schedule.add(request(i, arrivals[i], std::to_string(i)), 2, at(0));
+  schedule.end(3, at(60));
+  const std::vector<Due> all = drain(schedule);
+  ASSERT_EQ(all.size(), 2 * arrivals.size() + 2);
+  std::string first_copies;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (i > 0) {
+      EXPECT_GE(all[i].at, all[i - 1].at);
+    }
+    if (all[i].request && all[i].copy == 0) first_copies += *all[i].request->bytes;
+  }
+  EXPECT_EQ(first_copies, "61402375") << "those of one moment in the order in which they came";
+}
+
 TEST(Schedule, ShiftsAreSpreadOverTheWholeRangeAndDifferByLane) {
   Schedule schedule(kTiming, 4);
   constexpr int kConnections = 1000;
