@@ -53,8 +53,10 @@ class Client {
   virtual void send(const Request& request, std::uint64_t tag, std::string& out) = 0;
   // Takes bytes from the service. False: they are not understood, or come unasked; the connection is of no more use.
   virtual bool receive(std::span<const std::byte> data, std::vector<Answer>& answers, std::string& out) = 0;
-  // For clients that keep times of their own: does what is due by `now`, and returns when there is more to do unless
-  // something comes before. Called after each of the calls above, once the connection is established.
+  // Whether the client has times of its own, and is asked for them: advance() does what is due by `now`, and returns
+  // when there is more to do unless something comes before. It is called after each of the calls above, once the
+  // connection is established.
+  virtual bool keeps_times() const { return false; }
   virtual std::optional<MonoTime> advance(MonoTime now, std::vector<Answer>& answers, std::string& out);
   // The service has closed: appends the answer that is delimited by it, if there is one.
   virtual void finish(std::vector<Answer>& answers);

@@ -35,8 +35,7 @@ std::optional<Address> numeric_address(const std::string& address, std::uint16_t
   return result;
 }
 
-Connection::Connection(Loop& loop, Owner& owner, std::unique_ptr<protocol::Client> client,
-                       std::vector<std::byte>& scratch)
+Connection::Connection(Loop& loop, Owner& owner, std::unique_ptr<protocol::Client> client, Scratch& scratch)
     : loop_(loop), owner_(owner), client_(std::move(client)), scratch_(scratch) {}
 
 void Connection::open(const std::optional<Address>& shadow, const protocol::Request& first) {
@@ -114,22 +113,22 @@ void Connection::write() {
 // has `ended`.
 void Connection::read(bool ended) {
   for (int i = 0; i < kReadsInARow; ++i) {
-    const ssize_t size = ::recv(socket_.get(), scratch_.data(), scratch_.size(), 0);
+    const ssize_t size = ::recv(socket_.get(), scratch_.bytes.data(), scratch_.bytes.size(), 0);
     if (size < 0 && errno == EAGAIN) return;
     if (size <= 0) return on_end();
     if (unanswered_ > 0 && !answering_ && !client_->handshaking() && owner_.resets(*this)) {
       close(true);
       return owner_.cut(*this);
     }
-    const auto data = std::span(scratch_).first(static_cast<std::size_t>(size));
+    const auto data = std::span(scratch_.bytes).first(static_cast<std::size_t>(size));
     take(data);
-    if (closed_ || (!ended && data.size() < scratch_.size())) return;
+    if (closed_ || (!ended && data.size() < scratch_.bytes.size())) return;
   }
   loop_.watch_again(socket_.get(), *this);
 }
 
 void Connection::on_end() {
-  std::vector<protocol::Answer> answers;
+  std::vector<protocol::Answer> answers = room_for_answers();
   client_->finish(answers);
   const bool all = answers.size() == unanswered_;
   report(std::move(answers));
@@ -141,7 +140,7 @@ void Connection::on_end() {
 
 void Connection::take(std::span<const std::byte> data) {
   answering_ = true;
-  std::vector<protocol::Answer> answers;
+  std::vector<protocol::Answer> answers = room_for_answers();
   const std::size_t before = out_.size();
   const bool unsent = written_ < before;
   const bool understood = client_->receive(data, answers, out_);
@@ -161,19 +160,27 @@ void Connection::take(std::span<const std::byte> data) {
 }
 
 void Connection::advance() {
-  std::vector<protocol::Answer> answers;
+  if (!client_->keeps_times()) return;
+  std::vector<protocol::Answer> answers = room_for_answers();
   const auto next = client_->advance(std::chrono::steady_clock::now(), answers, out_);
   report(std::move(answers));
   if (!closed_ && next) loop_.wake(*this, *next);
 }
 
+// Empty. What an answer leads to may need room of its own meanwhile.
+std::vector<protocol::Answer> Connection::room_for_answers() {
+  return std::exchange(scratch_.answers, {});
+}
+
 void Connection::report(std::vector<protocol::Answer> answers) {
   for (const protocol::Answer& answer : answers) {
-    if (closed_) return;
+    if (closed_) break;
     --unanswered_;
     used_ = true;
     owner_.answered(*this, answer);
   }
+  answers.clear();
+  scratch_.answers = std::move(answers);
 }
 
 void Connection::fail(Failure failure) {

@@ -43,8 +43,14 @@ class Connection : public std::enable_shared_from_this<Connection>, private Loop
     virtual void closed(Connection& connection) = 0;  // by the peer, with no request unanswered
   };
 
-  // `scratch`: what responses are read to, shared by the connections of one thread; must outlive them.
-  Connection(Loop& loop, Owner& owner, std::unique_ptr<protocol::Client> client, std::vector<std::byte>& scratch);
+  // What all connections of one thread use in turn.
+  struct Scratch {
+    std::vector<std::byte> bytes = std::vector<std::byte>(64u << 10);  // what responses are read to
+    std::vector<protocol::Answer> answers;
+  };
+
+  // `scratch` must outlive it.
+  Connection(Loop& loop, Owner& owner, std::unique_ptr<protocol::Client> client, Scratch& scratch);
   ~Connection() override { close(false); }
 
   // Connects; `first` is what the client starts with, and is not sent by this. Without an address it fails as refused.
@@ -66,6 +72,7 @@ class Connection : public std::enable_shared_from_this<Connection>, private Loop
   void on_end();
   void take(std::span<const std::byte> data);
   void advance();
+  std::vector<protocol::Answer> room_for_answers();
   void report(std::vector<protocol::Answer> answers);
   void fail(Failure failure);
   void fail_later(Failure failure);
@@ -73,7 +80,7 @@ class Connection : public std::enable_shared_from_this<Connection>, private Loop
   Loop& loop_;
   Owner& owner_;
   const std::unique_ptr<protocol::Client> client_;
-  std::vector<std::byte>& scratch_;
+  Scratch& scratch_;
   UniqueFd socket_;
   std::optional<Failure> failure_;  // not reported yet
   std::string out_;                 // to be sent; the first written_ bytes are

@@ -48,8 +48,7 @@ struct Exchange {
 };
 
 struct Wire final : Connection {
-  Wire(Loop& loop, Owner& owner, std::unique_ptr<protocol::Client> client, std::vector<std::byte>& scratch,
-       Lane& its_lane)
+  Wire(Loop& loop, Owner& owner, std::unique_ptr<protocol::Client> client, Scratch& scratch, Lane& its_lane)
       : Connection(loop, owner, std::move(client), scratch), lane(its_lane) {}
   // Whether it can take another: one whose response is held has not been answered, as its client sees it.
   bool has_room() const { return takes_another() && exchanges.size() < concurrency(); }

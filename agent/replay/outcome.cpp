@@ -132,7 +132,9 @@ void Replayer::Impl::fail(Exchange& exchange, std::uint64_t telemetry::ReplayCou
 void Replayer::Impl::finish(Exchange& exchange) {
   if (exchange.held) holding.erase(*exchange.held);
   if (exchange.wire) std::erase(exchange.wire->exchanges, &exchange);
-  exchanges.erase(exchange.self);
+  const auto self = exchange.self;
+  exchange = {};
+  ended.splice(ended.begin(), exchanges, self);
 }
 
 }  // namespace gnomon::replay

@@ -28,10 +28,11 @@ void Replayer::Impl::arm() {
   const auto also = [&first](MonoTime at) { first = first ? std::min(*first, at) : at; };
   if (!holding.empty()) also(holding.begin()->first);
   if (!exchanges.empty()) also(exchanges.front().deadline);
-  if (!first) return;
+  const auto is_early_enough = [&] { return armed && *armed <= *first; };
+  if (!first || is_early_enough()) return;
   // What is overdue goes out at once; for the rest wake-ups are at least a tick apart.
   if (*first > steady_clock::now()) first = std::max(*first, last_tick + kTick);
-  if (armed && *armed <= *first) return;
+  if (is_early_enough()) return;
   armed = first;
   loop.wake(*this, *first);
 }

@@ -38,10 +38,11 @@ struct Replayer::Impl final : Loop::Handler, Connection::Owner {
   std::mt19937_64 random;
   Schedule schedule;
   Ledger ledger;
-  std::vector<std::byte> scratch = std::vector<std::byte>(64u << 10);  // what responses are read to
+  Connection::Scratch scratch;
   std::unordered_map<std::pair<std::uint64_t, std::uint32_t>, Lane, LaneHash> lanes;
   std::size_t open = 0;                        // connections of all lanes
   std::list<Exchange> exchanges;               // in flight, in the order of their deadlines
+  std::list<Exchange> ended;                   // room of earlier ones, for further ones
   std::multimap<MonoTime, Exchange*> holding;  // responses that noise delays, by the time they are to be delivered
   std::optional<MonoTime> armed;               // when the loop calls on_time()
   MonoTime last_tick{};
@@ -49,7 +50,7 @@ struct Replayer::Impl final : Loop::Handler, Connection::Owner {
   void arm();
   void on_time() override;
   void send_due(MonoTime now, int at_most);
-  void dispatch(Due due, MonoTime now);
+  void dispatch(Due&& due, MonoTime now);
   void start(Exchange& exchange);
   WirePtr open_wire(Lane& lane, const protocol::Request& first);
   void put(Exchange& exchange, const WirePtr& wire);

@@ -68,7 +68,7 @@ class Schedule {
   std::mt19937_64 random_;
   // First copies come almost always in the order in which they are due, and need no heap then.
   std::deque<Due> queue_;
-  std::vector<Due> heap_;  // the rest
+  std::vector<Due> heap_;                              // the rest
   std::unordered_map<std::uint64_t, Source> sources_;  // captured connections that are open
   std::uint64_t order_ = 0;
   std::size_t copies_ = 0, bytes_ = 0;

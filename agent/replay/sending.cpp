@@ -8,7 +8,7 @@
 
 namespace gnomon::replay {
 
-void Replayer::Impl::dispatch(Due due, MonoTime now) {
+void Replayer::Impl::dispatch(Due&& due, MonoTime now) {
   const Ledger::AccountPtr& account = ledger.current();
   Reading& reading = account->delta;
   ++reading.replayed;
@@ -23,7 +23,9 @@ void Replayer::Impl::dispatch(Due due, MonoTime now) {
   const MonoTime deadline = now + limits.timeout + due.request->lasts + drawn.response_delay;
   auto later = exchanges.end();
   while (later != exchanges.begin() && std::prev(later)->deadline > deadline) --later;
-  Exchange& exchange = *exchanges.emplace(later);
+  if (ended.empty()) ended.emplace_back();
+  exchanges.splice(later, ended, ended.begin());
+  Exchange& exchange = *std::prev(later);
   exchange.self = std::prev(later);
   exchange.due = std::move(due);
   exchange.deadline = deadline;

@@ -73,6 +73,8 @@ class TlsClient final : public protocol::Client {
     return !ended_;
   }
 
+  bool keeps_times() const override { return inner_->keeps_times(); }
+
   std::optional<MonoTime> advance(MonoTime now, std::vector<protocol::Answer>& answers, std::string& out) override {
     if (!established_) return std::nullopt;
     const auto next = inner_->advance(now, answers, plaintext_);

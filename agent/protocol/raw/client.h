@@ -20,6 +20,7 @@ class RawClient final : public Client {
   bool reusable() const override { return bytes_ == nullptr; }
   void send(const Request& request, std::uint64_t tag, std::string& out) override;
   bool receive(std::span<const std::byte> data, std::vector<Answer>& answers, std::string& out) override;
+  bool keeps_times() const override { return true; }
   std::optional<MonoTime> advance(MonoTime now, std::vector<Answer>& answers, std::string& out) override;
   void finish(std::vector<Answer>& answers) override;
 
