@@ -14,6 +14,7 @@
   COUNTER(connections, "connections", false, "connections that production had while watched")                         \
   COUNTER(sampled_connections, "sampled connections", false, "of these, the ones whose requests are captured")        \
   COUNTER(bytes, "captured bytes", false, "bytes of requests, copied in the kernel; they stay on this machine")       \
+  COUNTER(paused_bytes, "paused bytes", false, "bytes of requests passed over in pauses of the session: not copied")  \
   COUNTER(requests, "captured requests", false, "whole requests found in them")                                       \
   COUNTER(lost_records, "lost records", true, "the agent was too slow: the kernel's buffer was full")                 \
   COUNTER(lost_bytes, "lost bytes", true, "bytes not copied: in those records, unreadable, or after a hole")          \

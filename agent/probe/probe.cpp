@@ -65,6 +65,7 @@ class KernelProbe final : public Probe {
   absl::Status watch_listener(int fd, Slot slot) override;
   absl::Status watch_connection(int fd, Slot slot, bool sampled) override;
   absl::Status set_sampled_fraction(Slot slot, Fraction fraction) override;
+  absl::Status set_paused(Slot slot, bool paused) override;
   absl::Status set_tls(Slot slot, std::span<const tls::Library> libraries) override;
   absl::Status set_responses(Slot slot, Bytes bound) override;
   absl::StatusOr<Reading> read(Slot slot) override;
@@ -295,6 +296,14 @@ absl::Status KernelProbe::set_sampled_fraction(Slot slot, Fraction fraction) {
   }
   if (fraction.value > 0) RETURN_IF_ERROR(need_tap(slot));
   shared_->control[slot].sample_threshold = static_cast<__u64>(std::llround(std::ldexp(fraction.value, 32)));
+  return absl::OkStatus();
+}
+
+absl::Status KernelProbe::set_paused(Slot slot, bool paused) {
+  const std::lock_guard lock(slots_);
+  RETURN_IF_ERROR(check_taken(slot));
+  __u32& flags = shared_->control[slot].flags;
+  flags = paused ? flags | CONTROL_PAUSED : flags & ~CONTROL_PAUSED;
   return absl::OkStatus();
 }
 

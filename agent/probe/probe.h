@@ -67,6 +67,11 @@ class Probe {
   // re-attached.
   virtual absl::Status set_sampled_fraction(Slot slot, Fraction fraction) = 0;
 
+  // While it is paused, what the service reads on the slot's sampled connections is passed over (PROBE_PAUSED): on each
+  // from the end of the exchange under way to that of one at the end of the pause, but never what a connection begins
+  // with. The stream goes on behind a gap that is no loss (TAP_PAUSED).
+  virtual absl::Status set_paused(Slot slot, bool paused) = 0;
+
   // The slot's connections that are opened from now on carry TLS, read through one of `libraries`: their records are
   // what it decrypts (TAP_PLAINTEXT), and their ciphertext is not copied. Call it before the slot's listeners are
   // watched, and again, at any time, to add a library. Until release_slot().

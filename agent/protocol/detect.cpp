@@ -47,6 +47,7 @@ class DetectingFramer final : public RequestFramer {
   bool mid_message() const override { return framer_ ? framer_->mid_message() : !joined_ && !first_.empty(); }
   std::size_t held_bytes() const override { return framer_ ? framer_->held_bytes() : first_.size(); }
   std::size_t under_way() const override { return framer_ ? framer_->under_way() : RequestFramer::under_way(); }
+  bool has_no_memory() const override { return !framer_ || framer_->has_no_memory(); }
   Skipped skipped() const override { return framer_ ? framer_->skipped() : Skipped(); }
 
  private:

@@ -39,6 +39,9 @@ class RequestFramer {
   virtual std::size_t held_bytes() const = 0;  // memory that it takes beyond its own size
   // Requests not yet whole: more than one where a protocol interleaves them.
   virtual std::size_t under_way() const { return mid_message() ? 1 : 0; }
+  // Whether requests can be left out between others, and the stream gone on with as a joined one: none means anything
+  // else for what was said before it.
+  virtual bool has_no_memory() const { return false; }
   // Since the start: requests of which nothing comes although the stream goes on, in protocols that interleave them.
   struct Skipped {
     std::uint64_t oversized = 0;

@@ -79,6 +79,7 @@ void Capture::bytes(std::uint64_t conn_id, MonoTime at, std::span<const std::byt
   if (pairing_ && after_send) pairing_->sent(conn_id);
   std::vector<protocol::Request> requests;
   account(*found->second, [&] { found->second->feed(data, at, after_send, requests); });
+  if (!found->second->has_no_memory()) has_memory_ = true;
   const State state = found->second->state();
   if (!requests.empty()) hand_over(std::move(requests));
   const bool too_much = held_bytes_ > kMostHeldBytes;  // many slow uploads at once

@@ -1,6 +1,7 @@
 #pragma once
 // From the tap's records to whole requests: the production half of a session's data path.
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -44,6 +45,10 @@ class Capture final : public tap::StreamSink {
   };
   Mixes mixes() const;
 
+  // Whether requests can be left out on connections that are captured, as far as is known of those: no protocol was
+  // found whose requests depend on earlier ones. Thread-safe.
+  bool may_leave_out() const { return !has_memory_; }
+
   // Of the sampling of single requests, from the next one on.
   void set_fraction(Fraction fraction);
 
@@ -54,6 +59,8 @@ class Capture final : public tap::StreamSink {
   void open(std::uint64_t conn_id, MonoTime at, bool joined) override;
   void bytes(std::uint64_t conn_id, MonoTime at, std::span<const std::byte> data, bool after_send) override;
   void hole(std::uint64_t conn_id, MonoTime at) override;
+  // A request that it cuts off is lost; there is none where each is answered before the next.
+  void paused(std::uint64_t conn_id, MonoTime at) override { hole(conn_id, at); }
   void close(std::uint64_t conn_id, MonoTime at, tap::StreamEnd end) override;
 
   using Framers = std::unordered_map<std::uint64_t, std::unique_ptr<protocol::RequestFramer>>;
@@ -79,6 +86,7 @@ class Capture final : public tap::StreamSink {
   telemetry::TapCounters counters_;
   const std::shared_ptr<compare::Tally> responses_ = std::make_shared<compare::Tally>();
   std::optional<compare::Pairing> pairing_;  // null: no response is compared
+  std::atomic<bool> has_memory_ = false;     // a connection has been found to
 };
 
 }  // namespace gnomon::session

@@ -82,6 +82,7 @@ absl::StatusOr<std::vector<telemetry::Sample>> Observer::look(int block, bool se
   tap.other_call_bytes = counter[PROBE_OTHER_CALL];
   tap.holes = counter[PROBE_HOLES];
   tap.tls_unseen = counter[PROBE_TLS_UNSEEN];
+  tap.paused_bytes = counter[PROBE_PAUSED];
   tap.peeked = counter[PROBE_PEEKED];
   tap.status_unknown = counter[PROBE_STATUS_UNKNOWN];
   tap.response_bytes = production_.last.response[RESPONSE_BYTES];

@@ -84,12 +84,18 @@ absl::Status Production::set_fraction(Fraction fraction) {
 }
 
 absl::Status Production::set_off(bool off) {
-  return by_request_ ? absl::OkStatus() : probe_.set_sampled_fraction(slot_, off ? Fraction{0} : fraction_);
+  if (!by_request_) RETURN_IF_ERROR(probe_.set_sampled_fraction(slot_, off ? Fraction{0} : fraction_));
+  const bool paused = off && capture_->may_leave_out();
+  RETURN_IF_ERROR(probe_.set_paused(slot_, paused));
+  paused_ = paused;
+  return absl::OkStatus();
 }
 
 bool Production::record(const tap_record& header, std::span<const std::byte> payload) {
   if (header.slot != slot_) return false;
   capture_->record(header, payload);
+  // The first connection of another protocol than before; it was copied from its begin on.
+  if (paused_ && !capture_->may_leave_out() && probe_.set_paused(slot_, false).ok()) paused_ = false;
   return true;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 // Production's side of a session: what of it is watched, and what is captured of it.
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <span>
@@ -34,8 +35,9 @@ class Production {
   absl::Status set_fraction(Fraction fraction);
   bool draws_requests() const { return by_request_; }
 
-  // No new connection is sampled while it is off. Those that are stay so: their streams would be lost for good where
-  // their protocol cannot be joined in the middle. Where requests are drawn new ones are as well, for the same reason.
+  // While it is off no new connection is sampled, and on those that are requests are not copied, each from the end of
+  // the exchange under way. Where requests are drawn new connections are sampled all the same, as they would be lost
+  // for good, and of each what it begins with is copied. Where requests depend on earlier ones, all are copied.
   absl::Status set_off(bool off);
 
   // From the tap's thread. False: of another slot.
@@ -64,6 +66,7 @@ class Production {
   Fraction fraction_;
   const std::uint64_t seed_;
   std::unique_ptr<Capture> capture_;
+  std::atomic<bool> paused_ = false;  // in the kernel
   std::string responses_problem_;
 };
 

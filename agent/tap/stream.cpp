@@ -1,6 +1,14 @@
 #include "agent/tap/stream.h"
 
 namespace gnomon::tap {
+namespace {
+
+// What is missing before the record was passed over, and nothing of it lost.
+bool was_paused(const tap_record& header) {
+  return (header.flags & TAP_PAUSED) != 0 && (header.flags & TAP_HOLE) == 0;
+}
+
+}  // namespace
 
 void StreamAssembler::record(const tap_record& header, std::span<const std::byte> payload) {
   const MonoTime at = mono_from_ns(header.ts_ns);
@@ -41,8 +49,8 @@ void StreamAssembler::data(const tap_record& header, std::span<const std::byte> 
 
 void StreamAssembler::packet(Stream& stream, const tap_record& header, std::span<const std::byte> payload) {
   const auto ahead = static_cast<std::int32_t>(header.seq - stream.next_seq);
-  // What the probe lost does not come again, nor what the service has taken.
-  const bool in_vain = (header.flags & (TAP_HOLE | TAP_AFTER_SEND)) != 0;
+  // What the probe lost or passed over does not come again, nor what the service has taken.
+  const bool in_vain = (header.flags & (TAP_HOLE | TAP_PAUSED | TAP_AFTER_SEND)) != 0;
   if (ahead > 0 && !in_vain) {
     const std::uint64_t place = stream.position + static_cast<std::uint32_t>(ahead);
     const auto [waiting, inserted] =
@@ -72,12 +80,16 @@ void StreamAssembler::hand_on(Stream& stream, const tap_record& header, std::spa
   // The difference of sequence numbers, signed: right across the wrap at 2^32.
   const auto ahead = static_cast<std::int32_t>(header.seq - stream.next_seq);
   if (ahead > 0) {
-    count_broken(stream);
     stream.next_seq = header.seq;
     stream.position += static_cast<std::uint32_t>(ahead);
-    // Of a send it is not known on which side of the lost bytes it was, unless the kernel says that of this record.
+    // Of a send it is not known on which side of the missing bytes it was, unless the kernel says that of this record.
     stream.after_send = (header.flags & TAP_AFTER_SEND) != 0;
-    sink_.hole(header.conn_id, at);
+    if (was_paused(header)) {
+      sink_.paused(header.conn_id, at);
+    } else {
+      count_broken(stream);
+      sink_.hole(header.conn_id, at);
+    }
   }
   const std::size_t seen = ahead < 0 ? static_cast<std::size_t>(-static_cast<std::int64_t>(ahead)) : 0;
   if (seen >= payload.size()) return;
@@ -97,9 +109,10 @@ void StreamAssembler::close(const tap_record& header, MonoTime at) {
   }
   release(position->second, true);
   // A stream that is ahead of its end is whole: the service had peeked at bytes that it never took.
-  const bool lost = static_cast<std::int32_t>(header.seq - position->second.next_seq) > 0;
-  const bool broken = lost || (header.flags & TAP_BROKEN) != 0;
+  const bool missing = static_cast<std::int32_t>(header.seq - position->second.next_seq) > 0;
+  const bool broken = (missing && !was_paused(header)) || (header.flags & TAP_BROKEN) != 0;
   if (broken) count_broken(position->second);
+  if (missing && !broken) sink_.paused(header.conn_id, at);
   sink_.close(header.conn_id, at, broken ? StreamEnd::kBroken : StreamEnd::kClosed);
   streams_.erase(position);
 }

@@ -1,5 +1,6 @@
 #pragma once
-// From ring records to bytes in order: one TCP byte stream per sampled connection, each byte once, holes told. Pure.
+// From ring records to bytes in order: one TCP byte stream per sampled connection, each byte once, holes and pauses
+// told. Pure.
 
 #include <chrono>
 #include <cstddef>
@@ -31,6 +32,9 @@ class StreamSink {
   virtual void bytes(std::uint64_t conn_id, MonoTime at, std::span<const std::byte> data, bool after_send) = 0;
   // Bytes were lost here. What follows is as in a joined stream: it may begin anywhere in a message.
   virtual void hole(std::uint64_t conn_id, MonoTime at) = 0;
+  // Bytes were left out here, as the session was off. What follows is as behind a hole, but begins a request where each
+  // is answered before the next.
+  virtual void paused(std::uint64_t conn_id, MonoTime at) = 0;
   virtual void close(std::uint64_t conn_id, MonoTime at, StreamEnd end) = 0;
 };
 

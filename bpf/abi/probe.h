@@ -27,6 +27,8 @@ enum {
 	SOCKET_UNSURE = 1 << 7,    /* its bytes can no longer be told apart: nothing more is copied */
 	SOCKET_TLS = 1 << 8,       /* its records hold plaintext; next_seq counts ciphertext taken inside TLS functions */
 	SOCKET_PACKETS = 1 << 9,   /* its records are packets as they arrive; next_seq is behind the furthest of them */
+	SOCKET_PAUSED = 1 << 10,   /* bytes since its last record were passed over: see CONTROL_PAUSED */
+	SOCKET_BEGUN = 1 << 11,    /* a record of its bytes was submitted */
 };
 
 /* Socket storage (BPF_MAP_TYPE_SK_STORAGE, cloned from a listener to the connections it accepts). */
@@ -57,6 +59,7 @@ enum {
 	TAP_BROKEN = 1 << 2,     /* of a TAP_CLOSE: bytes since the last record, or the TAP_OPEN, were lost */
 	TAP_HOLE = 1 << 3,       /* bytes were lost between the connection's last record and this one */
 	TAP_PACKET = 1 << 4,     /* of a TAP_DATA: as it arrived, maybe before what comes before it, maybe once more */
+	TAP_PAUSED = 1 << 5,     /* bytes between the connection's last record and this one were passed over in a pause */
 	TAP_PLAINTEXT = 1 << 8,  /* what the service's TLS library decrypted: seq counts it from 0 on (docs/tls.md) */
 };
 
@@ -100,6 +103,7 @@ enum probe_counter {
 	PROBE_ZERO_COPIED,       /* mapped into the service: TCP_ZEROCOPY_RECEIVE */
 	PROBE_DISCARDED,         /* thrown away by the service: MSG_TRUNC */
 	PROBE_OTHER_CALL,        /* read in a way that the tap in use cannot follow: io_uring, recvmmsg() */
+	PROBE_PAUSED,            /* payload bytes passed over in pauses: neither lost, nor in PROBE_BYTES */
 	PROBE_COUNTERS,
 };
 
@@ -133,6 +137,10 @@ struct probe_mixes {
 enum {
 	CONTROL_TLS = 1 << 0, /* connections that are opened from now on carry TLS: capture what it decrypts to */
 	CONTROL_PACKETS = 1 << 1, /* capture connections opened from now on, and those that are spliced, from their packets */
+	/* What is read on sampled connections is passed over, on each from where the service reads on after it has sent to where
+	 * it does so again when the flag is gone: whole exchanges, if they follow one another. What a connection begins with is
+	 * copied all the same, so that its protocol is known. */
+	CONTROL_PAUSED = 1 << 2,
 };
 
 /* Written by the agent at any time; one for each slot. */

@@ -64,19 +64,32 @@ static __always_inline __u32 move_on(struct probe_socket *mark, __u32 end)
 	return 0;
 }
 
+/* Whether what the packet brings is passed over: see is_passed_over(). Nothing ahead of a packet that a pause begins or ends with
+ * may have come already, as that was copied, or passed over. */
+static __always_inline bool arrival_passed_over(const struct probe_socket *mark, const struct probe_control *control, __u32 seq)
+{
+	return is_passed_over(mark, control, mark->sent_seq == seq && mark->next_seq == seq);
+}
+
 /* A packet has arrived on a socket. Bytes count once: those that it brings beyond the furthest yet, and those between, which
  * are still to come. */
-static __always_inline void tap_arrived(struct __sk_buff *packet, struct probe_socket *mark)
+static __always_inline void tap_arrived(struct __sk_buff *packet, struct probe_socket *mark, const struct probe_control *control)
 {
 	struct packet_payload payload;
 	struct tap_cut cut = {};
-	bool skip;
+	bool skip, pass;
 	__u32 beyond;
 
 	if (!find_payload(packet, &payload))
 		return;
-	skip = mark->flags & (SOCKET_BROKEN | SOCKET_UNTOLD) && !tap_resume(mark); /* which may announce next_seq */
+	pass = arrival_passed_over(mark, control, payload.seq);
+	skip = !pass && mark->flags & (SOCKET_BROKEN | SOCKET_UNTOLD) && !tap_resume(mark); /* which may announce next_seq */
 	beyond = move_on(mark, payload.seq + payload.len);
+	if (pass) {
+		if (beyond)
+			note_passed_over(mark, beyond);
+		return;
+	}
 	if (beyond)
 		count(mark, PROBE_BYTES, beyond);
 	if (skip) {

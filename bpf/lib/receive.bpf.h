@@ -144,7 +144,7 @@ static __always_inline void tap_received(struct sock *sk, struct probe_socket *m
 		lose_read(mark, PROBE_OTHER_CALL, len);
 		return;
 	}
-	if (!tap_may_copy(mark, len))
+	if (!tap_may_copy(mark, control, read->cut.after_send, len))
 		return;
 	read->cut.mark = mark;
 	read->cut.ts_ns = arrived_at(mark, tcp);

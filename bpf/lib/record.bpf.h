@@ -103,7 +103,7 @@ static __always_inline void leave_hole(struct probe_socket *mark, enum probe_cou
 {
 	if (!(mark->flags & SOCKET_BROKEN))
 		count(mark, PROBE_HOLES, 1);
-	mark->flags |= SOCKET_BROKEN;
+	mark->flags = (mark->flags | SOCKET_BROKEN) & ~SOCKET_PAUSED; /* a hole is told, whatever else was left out */
 	count(mark, cause, n);
 }
 
@@ -130,6 +130,40 @@ static __always_inline bool sent_before(struct probe_socket *mark, const struct 
 
 	mark->write_seq = tcp->write_seq;
 	return (sent && !gap) || mark->sent_seq == seq;
+}
+
+/* Whether bytes at hand are passed over, as their session is paused. A pause begins and ends for a connection where the service
+ * reads on after it has sent, which is `after_send`, so that no message is cut where each is answered before the next. */
+static __always_inline bool is_passed_over(const struct probe_socket *mark, const struct probe_control *control,
+					   bool after_send)
+{
+	if (mark->flags & SOCKET_PAUSED)
+		return control->flags & CONTROL_PAUSED || !after_send;
+	return control->flags & CONTROL_PAUSED && after_send && mark->flags & SOCKET_BEGUN;
+}
+
+/* `n` bytes are passed over. */
+static __always_inline void note_passed_over(struct probe_socket *mark, __u32 n)
+{
+	mark->flags |= SOCKET_PAUSED;
+	count(mark, PROBE_PAUSED, n);
+}
+
+/* The same of the `len` bytes from next_seq on, if they are. */
+static __always_inline bool passes_over(struct probe_socket *mark, const struct probe_control *control, bool after_send,
+					__u32 len)
+{
+	if (!is_passed_over(mark, control, after_send))
+		return false;
+	note_passed_over(mark, len);
+	mark->next_seq += len;
+	return true;
+}
+
+/* The flag of a record that is the connection's first since a pause. */
+static __always_inline __u32 paused_before(const struct probe_socket *mark)
+{
+	return mark->flags & SOCKET_PAUSED ? TAP_PAUSED : 0;
 }
 
 static __always_inline void fill_header(struct tap_record *record, const struct probe_socket *mark, __u32 type,
@@ -212,9 +246,10 @@ static __always_inline void emit_data(struct tap_cut *cut, __u64 n, const __u32 
 	cut->after_send = false;
 	if (mark->flags & SOCKET_BROKEN)
 		record->flags |= TAP_HOLE;
+	record->flags |= paused_before(mark);
 	if (source == FROM_ARRIVAL)
 		record->flags |= TAP_PACKET;
-	mark->flags &= ~SOCKET_BROKEN;
+	mark->flags = (mark->flags | SOCKET_BEGUN) & ~(SOCKET_BROKEN | SOCKET_PAUSED);
 	record->len = n;
 	submit(&to);
 	count(mark, PROBE_RECORDS, 1);

@@ -149,7 +149,7 @@ static __always_inline struct probe_socket *responding(struct sock *sk, __u32 *b
 		return NULL;
 	mark = watched(sk);
 	if (!mark || (mark->flags & (SOCKET_SAMPLED | SOCKET_OPENED)) != (SOCKET_SAMPLED | SOCKET_OPENED) ||
-	    mark->flags & SOCKET_TLS || !live_control(mark))
+	    mark->flags & (SOCKET_TLS | SOCKET_PAUSED) || !live_control(mark))
 		return NULL;
 	slot = mark->slot;
 	bytes = bpf_map_lookup_elem(&response_bound, &slot);

@@ -32,8 +32,11 @@ static __always_inline bool tap_resume(struct probe_socket *mark)
 
 /* The service has read the `len` bytes from next_seq on, each for the first time. Returns false, having counted them, if they
  * are to be skipped. */
-static __always_inline bool tap_may_copy(struct probe_socket *mark, __u32 len)
+static __always_inline bool tap_may_copy(struct probe_socket *mark, const struct probe_control *control, bool after_send,
+					 __u32 len)
 {
+	if (passes_over(mark, control, after_send, len))
+		return false;
 	count(mark, PROBE_BYTES, len);
 	if (!(mark->flags & (SOCKET_BROKEN | SOCKET_UNTOLD)) || tap_resume(mark))
 		return true;
@@ -70,10 +73,12 @@ static long next_packet_chunk(__u64 index, struct tap_cut *cut)
 	return cut->left.value == 0;
 }
 
-/* Copies what is new in a read of `len` bytes from sequence number `seq` on, which lie at `offset` in the packet. */
-static __always_inline void tap_bytes(struct probe_socket *mark, const struct tcp_sock *tcp, struct sk_buff *packet,
-				      __u32 offset, __u32 seq, __u32 len)
+/* Copies what is new in a read of `len` bytes from the socket's position on, which lie at `offset` in the packet. */
+static __always_inline void tap_bytes(struct probe_socket *mark, const struct probe_control *control,
+				      const struct tcp_sock *tcp, struct sk_buff *packet,
+				      __u32 offset, __u32 len)
 {
+	__u32 seq = tcp->copied_seq;
 	struct tap_cut cut;
 	__s32 ahead = seq - mark->next_seq; /* > 0: bytes went past the tap; < 0: seen already, by a peek */
 
@@ -91,7 +96,7 @@ static __always_inline void tap_bytes(struct probe_socket *mark, const struct tc
 	if (ahead > 0)
 		lose_past_tap(mark, ahead);
 	cut.after_send = sent_before(mark, tcp, seq, ahead > 0);
-	if (!tap_may_copy(mark, len))
+	if (!tap_may_copy(mark, control, cut.after_send, len))
 		return;
 	if (bpf_dynptr_from_skb((struct __sk_buff *)packet, 0, &cut.packet)) {
 		lose(mark, PROBE_UNREADABLE, len);
@@ -128,6 +133,6 @@ static __always_inline void tap_closed(struct sock *sk, struct tcp_sock *tcp, st
 		lose_past_tap(mark, taken - mark->next_seq);
 	}
 	mark->next_seq = taken;
-	emit_event(mark, TAP_CLOSE, mark->flags & (SOCKET_BROKEN | SOCKET_UNTOLD) ? TAP_BROKEN : 0);
+	emit_event(mark, TAP_CLOSE, (mark->flags & (SOCKET_BROKEN | SOCKET_UNTOLD) ? TAP_BROKEN : 0) | paused_before(mark));
 	mark->flags &= ~SOCKET_SAMPLED; /* what is still read after a reset is not captured: the stream's end was told */
 }

@@ -91,7 +91,8 @@ static __always_inline void tls_emit(struct tls_cut *cut, __u64 n, const __u32 c
 		record->flags |= TAP_AFTER_SEND;
 	if (mark->flags & SOCKET_BROKEN)
 		record->flags |= TAP_HOLE;
-	mark->flags &= ~SOCKET_BROKEN;
+	record->flags |= paused_before(mark);
+	mark->flags = (mark->flags | SOCKET_BEGUN) & ~(SOCKET_BROKEN | SOCKET_PAUSED);
 	record->len = n;
 	submit(&to);
 	count(mark, PROBE_RECORDS, 1);
@@ -118,12 +119,20 @@ static __always_inline void tls_plaintext(__u64 ssl, __u64 buffer, __u32 len)
 {
 	struct tls_session session = tls_session_of(ssl);
 	struct tls_stream *stream = tls_stream_of(&session);
+	struct probe_control *control;
 	struct tls_cut cut;
 
-	if (!stream || !live_control(&stream->mark))
+	if (!stream)
+		return;
+	control = live_control(&stream->mark);
+	if (!control)
 		return;
 	if (stream->forgotten) { /* another object at the same address, or one that had a second reference */
 		tls_hole(stream);
+		return;
+	}
+	if (!stream->severed && passes_over(&stream->mark, control, stream->after_send, len)) {
+		stream->after_send = 0;
 		return;
 	}
 	count(&stream->mark, PROBE_BYTES, len);

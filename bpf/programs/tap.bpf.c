@@ -114,7 +114,7 @@ int BPF_PROG(tap_copy, struct sk_buff *packet, int len)
 		tls_taken(mark, tcp, seq, len);
 		return 0;
 	}
-	tap_bytes(mark, tcp, packet, offset, seq, len);
+	tap_bytes(mark, control, tcp, packet, offset, len);
 	return 0;
 }
 
@@ -183,6 +183,7 @@ SEC("cgroup_skb/ingress")
 int tap_packet(struct __sk_buff *packet)
 {
 	struct bpf_sock *sk = packet->sk;
+	struct probe_control *control;
 	struct probe_socket *mark;
 
 	if (sk)
@@ -190,7 +191,10 @@ int tap_packet(struct __sk_buff *packet)
 	if (!sk)
 		return 1;
 	mark = bpf_sk_storage_get(&sockets, sk, 0, 0);
-	if (mark && mark->flags & SOCKET_PACKETS && mark->flags & SOCKET_SAMPLED && live_control(mark))
-		tap_arrived(packet, mark);
+	if (!mark || (mark->flags & (SOCKET_PACKETS | SOCKET_SAMPLED)) != (SOCKET_PACKETS | SOCKET_SAMPLED))
+		return 1;
+	control = live_control(mark);
+	if (control)
+		tap_arrived(packet, mark, control);
 	return 1;
 }

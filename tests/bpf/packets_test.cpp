@@ -123,6 +123,34 @@ TEST_F(Packets, MessagesBehindAResponseSaySo) {
   EXPECT_THAT(recorder.streams.begin()->second.after_send_at, ::testing::ElementsAre(7u, 18u));
 }
 
+TEST_F(Packets, WhatArrivesInAPauseIsPassedOver) {
+  load();
+  if (IsSkipped() || HasFailure()) return;
+  const std::string large(100'000, 'x');
+  {
+    Service service(serve_by_splicing);
+    begin(service);
+    teach(service);
+    const UniqueFd client = service.connect();
+    ask(client, "one");
+    ASSERT_TRUE(probe->set_paused(slot, true).ok());
+    ask(client, large);
+    ask(client, large);
+    ASSERT_TRUE(probe->set_paused(slot, false).ok());
+    ask(client, "another");
+    ask(client, "last");
+  }
+  drain_until([&] { return recorder.closed == 1; });
+  const SeenStream& stream = recorder.streams.begin()->second;
+  EXPECT_EQ(stream.bytes, messages::message("one") + messages::message("another") + messages::message("last"));
+  EXPECT_THAT(stream.pauses, ::testing::ElementsAre(7u));
+  EXPECT_THAT(stream.holes, ::testing::IsEmpty());
+  EXPECT_EQ(counter(PROBE_PAUSED), 2 * messages::message(large).size());
+  EXPECT_EQ(counter(PROBE_BYTES) - bytes_, stream.bytes.size());
+  EXPECT_EQ(assembler.broken_streams(), broken_);
+  EXPECT_EQ(assembler.missing_bytes(), 0u);
+}
+
 // A connection of a pool may be open for days.
 TEST_F(Packets, AConnectionThatIsOpenIsGoneOnWithBehindAHole) {
   load();

@@ -25,6 +25,7 @@ struct SeenStream {
   std::vector<bool> after_send;            // of each piece
   std::vector<std::size_t> after_send_at;  // where in `bytes` those pieces begin
   std::vector<std::size_t> holes;          // where in `bytes` some are missing
+  std::vector<std::size_t> pauses;         // where some were passed over
   bool joined = false;
   bool closed = false;
   tap::StreamEnd end = tap::StreamEnd::kClosed;
@@ -45,6 +46,11 @@ class Recorder final : public tap::StreamSink {
   void hole(std::uint64_t conn_id, MonoTime) override {
     SeenStream& stream = streams.at(conn_id);
     stream.holes.push_back(stream.bytes.size());
+  }
+  void paused(std::uint64_t conn_id, MonoTime) override {
+    SeenStream& stream = streams.at(conn_id);
+    EXPECT_FALSE(stream.closed) << "a pause after the end";
+    stream.pauses.push_back(stream.bytes.size());
   }
   void close(std::uint64_t conn_id, MonoTime, tap::StreamEnd end) override {
     SeenStream& stream = streams.at(conn_id);

@@ -134,6 +134,32 @@ TEST_P(TlsCapture, EveryPlaintextByteIsCapturedOnceAndInOrder) {
 
 INSTANTIATE_TEST_SUITE_P(All, TlsCapture, ::testing::Values(TlsRead::kRead, TlsRead::kReadEx, TlsRead::kPeekThenRead));
 
+TEST_P(TlsCapture, ExchangesInAPauseArePassedOver) {
+  load_tls();
+  if (IsSkipped() || HasFailure()) return;
+  constexpr std::size_t kSize = 40'000;
+  const Owned<SSL_CTX> context = tls_server::context();
+  std::vector<std::string> messages;
+  for (const char letter : {'a', 'b', 'c', 'd'}) messages.push_back(std::string(kSize, letter));
+  {
+    Service service([&](int fd) { serve(context.get(), fd, GetParam(), kSize); });
+    watch(service.listener(), 1);
+    service.start();
+    std::size_t answers = 0;
+    run_client(service, TLS1_3_VERSION, messages, [&] {
+      ++answers;
+      EXPECT_TRUE(probe->set_paused(slot, answers == 1 || answers == 2).ok());
+    });
+  }
+  drain_until([&] { return recorder.closed == 1; });
+  const SeenStream& stream = recorder.streams.begin()->second;
+  EXPECT_TRUE(stream.bytes == messages[0] + messages[3]);
+  EXPECT_THAT(stream.pauses, ::testing::ElementsAre(kSize));
+  EXPECT_EQ(stream.end, tap::StreamEnd::kClosed);
+  EXPECT_EQ(counter(PROBE_PAUSED), 2 * kSize);
+  EXPECT_EQ(assembler.broken_streams(), 0u);
+}
+
 class TlsTest : public TlsCapture {};
 
 TEST_P(TlsTest, ConnectionsReadOutsideOfOpensslAreCountedAndBroken) {

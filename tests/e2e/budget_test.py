@@ -72,6 +72,10 @@ testing_scenarios: [simulated_peak_load_2x]
         self.assertGreaterEqual(cost["pauses"], 12)
         self.assertGreater(cost["p99_ratio_high"], 0)
         self.assertEqual(len(session["spec"]["blocks"]), len(session["status"]["completed_blocks"]))
+        tap = session["tap"]
+        self.assertGreater(int(tap["paused_bytes"]), 0, "nothing is copied in pauses")
+        for loss in ("lost_bytes", "holes", "broken_streams", "truncated_requests"):
+            self.assertEqual(0, int(tap.get(loss, 0)), loss)
 
     def test_the_warm_up_lasts_until_the_shadows_latency_is_steady(self):
         production = self.start(Sleeper, 5, youth=7, slow=80)

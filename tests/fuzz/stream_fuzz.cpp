@@ -43,6 +43,7 @@ class Sink final : public gnomon::tap::StreamSink {
     require(stream != open_.end());
     stream->second.behind_hole = true;
   }
+  void paused(std::uint64_t conn_id, gnomon::MonoTime at) override { hole(conn_id, at); }
   void close(std::uint64_t conn_id, gnomon::MonoTime, gnomon::tap::StreamEnd end) override {
     require(open_.erase(conn_id) == 1);
     if (end == gnomon::tap::StreamEnd::kBroken) ++broken;

@@ -72,6 +72,40 @@ TEST_F(CaptureTest, ResumesAfterAHoleWithTheNextRequestAndCountsTheLostOne) {
   EXPECT_EQ(capture.counters().truncated_requests, 1u);
 }
 
+TEST_F(CaptureTest, GoesOnBehindAPauseWithTheNextRequestAndLosesNone) {
+  const auto get = static_cast<std::uint32_t>(kGet.size());
+  open(1, 0);
+  data(1, 0, kGet);
+  data(1, 1000, kPost.substr(0, 20), TAP_PAUSED | TAP_AFTER_SEND);
+  data(1, 1020, kPost.substr(20));
+  data(1, 1000 + static_cast<std::uint32_t>(kPost.size()), kGet, TAP_AFTER_SEND);
+  close(1, 1000 + static_cast<std::uint32_t>(kPost.size()) + get);
+  EXPECT_EQ(requests, (std::vector<std::string>{kGet, kPost, kGet}));
+  EXPECT_EQ(ended, std::vector<std::uint64_t>{1});
+  EXPECT_EQ(capture.counters(), (telemetry::TapCounters{.requests = 3}));
+}
+
+TEST_F(CaptureTest, CountsARequestThatAPauseCutsOff) {
+  open(1, 0);
+  data(1, 0, kPost.substr(0, 20));
+  data(1, 1000, kGet, TAP_PAUSED | TAP_AFTER_SEND);
+  EXPECT_EQ(requests, std::vector<std::string>{kGet});
+  EXPECT_EQ(capture.counters().truncated_requests, 1u);
+  EXPECT_EQ(capture.counters().broken_streams, 0u);
+}
+
+TEST_F(CaptureTest, RequestsMayBeLeftOutUntilAConnectionDependsOnEarlierOnes) {
+  open(1, 0);
+  EXPECT_TRUE(capture.may_leave_out());
+  data(1, 0, kGet);
+  open(2, 0);
+  data(2, 0, "get a\r\n");
+  EXPECT_TRUE(capture.may_leave_out());
+  open(3, 0);
+  data(3, 0, "*1\r\n$4\r\nPING\r\n");
+  EXPECT_FALSE(capture.may_leave_out());
+}
+
 TEST_F(CaptureTest, AStreamThatWasGivenUpStaysSoBehindAHole) {
   open(1, 0);
   data(1, 0, kTls);

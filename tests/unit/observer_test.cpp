@@ -1,6 +1,7 @@
 #include "agent/session/observer.h"
 
 #include "gtest/gtest.h"
+#include "tests/unit/scripted_probe.h"
 
 namespace gnomon::session {
 namespace {
@@ -12,30 +13,6 @@ class TestClock final : public Clock {
   MonoTime now() const override { return MonoTime(at); }
   WallTime wall_now() const override { return WallTime(at); }
   Nanos at{0};
-};
-
-class ScriptedProbe final : public probe::Probe {
- public:
-  const probe::Capabilities& tried() const override { return capabilities; }
-  absl::StatusOr<probe::Slot> take_slot() override { return 0; }
-  void release_slot(probe::Slot) override {}
-  absl::Status set_thinning(probe::Slot slot, unsigned to) override {
-    thinning[slot] = to;
-    return absl::OkStatus();
-  }
-  absl::Status measure_whole(probe::Slot) override { return absl::OkStatus(); }
-  absl::Status watch_listener(int, probe::Slot) override { return absl::OkStatus(); }
-  absl::Status watch_connection(int, probe::Slot, bool) override { return absl::OkStatus(); }
-  absl::Status set_sampled_fraction(probe::Slot, Fraction) override { return absl::OkStatus(); }
-  absl::Status set_responses(probe::Slot, Bytes) override { return absl::OkStatus(); }
-  absl::Status set_tls(probe::Slot, std::span<const tls::Library>) override { return absl::OkStatus(); }
-  absl::StatusOr<probe::Reading> read(probe::Slot slot) override { return readings[slot]; }
-  std::uint64_t missed_runs() const override { return 0; }
-  absl::StatusOr<probe_mixes> read_mixes(probe::Slot) override { return probe_mixes{}; }
-  absl::StatusOr<std::size_t> poll(const probe::RecordSink&, Nanos) override { return 0; }
-  std::map<probe::Slot, probe::Reading> readings;
-  std::map<probe::Slot, unsigned> thinning;
-  probe::Capabilities capabilities;
 };
 
 class ScriptedUsage final : public metrics::UsageReader {

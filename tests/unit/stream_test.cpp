@@ -23,6 +23,7 @@ class Transcript final : public StreamSink {
     events.push_back(after_send ? "sent+" + text : text);
   }
   void hole(std::uint64_t, MonoTime) override { events.push_back("hole"); }
+  void paused(std::uint64_t, MonoTime) override { events.push_back("paused"); }
   void close(std::uint64_t, MonoTime, StreamEnd end) override {
     events.push_back(end == StreamEnd::kClosed ? "closed" : "broken");
   }
@@ -190,6 +191,31 @@ TEST_F(StreamTest, PacketsAreSortedAcrossTheWrapOfSequenceNumbers) {
   feed(TAP_DATA, 0xfffffffe, "abc", TAP_PACKET);
   feed(TAP_CLOSE, 3);
   EXPECT_THAT(transcript.events, ElementsAre("open", "abc", "de", "closed"));
+}
+
+TEST_F(StreamTest, WhatIsPassedOverIsNoLossAndTheStreamGoesOnBehindIt) {
+  feed(TAP_OPEN, 100);
+  feed(TAP_DATA, 100, "abc");
+  feed(TAP_DATA, 110, "de", TAP_PAUSED | TAP_AFTER_SEND);
+  feed(TAP_CLOSE, 115, "", TAP_PAUSED);
+  EXPECT_THAT(transcript.events, ElementsAre("open", "abc", "paused", "sent+de", "paused", "closed"));
+  EXPECT_EQ(assembler.broken_streams(), 0u);
+}
+
+TEST_F(StreamTest, ALossInAPauseIsALoss) {
+  feed(TAP_OPEN, 100);
+  feed(TAP_DATA, 110, "de", TAP_PAUSED | TAP_HOLE);
+  feed(TAP_CLOSE, 115, "", TAP_PAUSED | TAP_BROKEN);
+  EXPECT_THAT(transcript.events, ElementsAre("open", "hole", "de", "broken"));
+  EXPECT_EQ(assembler.broken_streams(), 1u);
+}
+
+TEST_F(StreamTest, APacketBehindAPauseIsNotWaitedWith) {
+  feed(TAP_OPEN, 100);
+  feed(TAP_DATA, 100, "abc", TAP_PACKET);
+  feed(TAP_DATA, 110, "de", TAP_PACKET | TAP_PAUSED | TAP_AFTER_SEND);
+  EXPECT_THAT(transcript.events, ElementsAre("open", "abc", "paused", "sent+de"));
+  EXPECT_EQ(assembler.missing_bytes(), 0u);
 }
 
 TEST_F(StreamTest, APacketIsNotWaitedForOnceTheServiceHasAnsweredWhatCameBefore) {

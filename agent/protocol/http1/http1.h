@@ -26,6 +26,7 @@ class Http1RequestFramer final : public RequestFramer {
   State state() const override;
   bool mid_message() const override;
   std::size_t held_bytes() const override;
+  bool has_no_memory() const override { return true; }
 
  private:
   struct Impl;

@@ -17,6 +17,7 @@ class Framer final : public RequestFramer {
   State state() const override { return state_; }
   bool mid_message() const override { return state_ == State::kFraming && !held_.empty(); }
   std::size_t held_bytes() const override { return held_.size(); }
+  bool has_no_memory() const override { return true; }
 
  private:
   // Where the unit under way stands: [run: whole quiet commands of one name][line, data of the command under way].
