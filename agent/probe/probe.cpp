@@ -13,6 +13,7 @@
 #include <bitset>
 #include <cmath>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "agent/probe/attach.h"
@@ -21,7 +22,9 @@
 #include "agent/probe/ring_reader.h"
 #include "agent/probe/socket.h"
 #include "agent/probe/tls_probe.h"
+#include "agent/probe/totals.h"
 #include "bpf/probe.skel.h"
+#include "common/log.h"
 #include "common/status.h"
 
 namespace gnomon::probe {
@@ -37,21 +40,9 @@ absl::Status check_options(const Options& options) {
       fmt::format("probe: ring of {} bytes; allowed: a power of two from {} to {}", ring, page, 1u << 30));
 }
 
-template <std::size_t N>
-void add(__u64 (&to)[N], const __u64 (&what)[N]) {
-  for (std::size_t i = 0; i < N; ++i) to[i] += what[i];
-}
-
-void add(traffic_mix& to, const traffic_mix& what) {
-  add(to.endpoint, what.endpoint);
-  add(to.size, what.size);
-  add(to.gap, what.gap);
-}
-
 class KernelProbe final : public Probe {
  public:
-  KernelProbe(Choice choice, SkeletonPtr skeleton)
-      : choice_(std::move(choice)), skeleton_(std::move(skeleton)), cpus_(libbpf_num_possible_cpus()) {}
+  KernelProbe(Choice choice, SkeletonPtr skeleton) : choice_(std::move(choice)), skeleton_(std::move(skeleton)) {}
 
   // Attaches the programs and opens the ring.
   absl::Status start();
@@ -81,6 +72,8 @@ class KernelProbe final : public Probe {
   absl::Status need_tap(Slot slot);
   void drop_needs(Slot slot);
   void look_past_tap();
+  void look_past_send();
+  absl::Status put_wish(Slot slot, response_wish wish);
   absl::StatusOr<std::size_t> poll_rings(Nanos timeout);
   void tell_thinning();
   static absl::Status on_record(void* context, std::span<const std::byte> record);
@@ -91,8 +84,13 @@ class KernelProbe final : public Probe {
             .wake_bytes = skeleton_->rodata->wake_bytes,
             .hot_wake_bytes = skeleton_->rodata->hot_wake_bytes};
   }
-  // Over all CPUs, since the probe was loaded.
-  absl::StatusOr<probe_measured> totals(Slot slot) const;
+  // Since the probe was loaded.
+  absl::StatusOr<probe_measured> measured(Slot slot) const {
+    return measured_totals(bpf_map__fd(skeleton_->maps.measured), slot);
+  }
+  absl::StatusOr<response_counters> responded(Slot slot) const {
+    return response_totals(bpf_map__fd(skeleton_->maps.responded), slot);
+  }
 
   const Choice choice_;
   SkeletonPtr skeleton_;
@@ -103,8 +101,8 @@ class KernelProbe final : public Probe {
   std::bitset<PROBE_SLOTS> need_tap_, need_cause_, need_packets_;
   std::unique_ptr<TlsProbe> tls_;             // null until a slot carries TLS
   std::unique_ptr<ResponseProbe> responses_;  // null until a slot asks for them
+  bool packets_refused_ = false;              // what copies them as they leave; not to be tried again and again
   std::unique_ptr<RingReader> rings_;
-  int cpus_;
   std::mutex slots_;  // guards links and what take_slot() and release_slot() change; poll() reads generations without
   absl::Status polled_;  // not OK once a poll() has failed
   std::uint32_t last_generation_ = 0;
@@ -112,6 +110,7 @@ class KernelProbe final : public Probe {
   std::array<std::atomic<std::uint32_t>, PROBE_SLOTS> generation_{};
   std::array<std::unique_ptr<probe_measured>, PROBE_SLOTS> baseline_;
   std::array<response_counters, PROBE_SLOTS> response_baseline_{};
+  std::array<response_wish, PROBE_SLOTS> wishes_{};
   std::array<unsigned, PROBE_SLOTS> thinning_{};
   std::bitset<PROBE_SLOTS> whole_;                           // not thinned, whatever is asked for
   std::array<std::bitset<PROBE_PORTS>, PROBE_SLOTS> ports_;  // of the slot's listeners: see probe_port()
@@ -174,6 +173,24 @@ void KernelProbe::look_past_tap() {
   }
 }
 
+// From the first response on that was sent from a file, each packet that leaves is asked whether it is of such a
+// service.
+void KernelProbe::look_past_send() {
+  for (Slot slot = 0; slot < PROBE_SLOTS; ++slot) {
+    std::atomic_ref<__u32> past_send(shared_->past_send[slot]);
+    if (past_send == 0) continue;
+    const std::lock_guard lock(slots_);
+    past_send = 0;
+    response_wish wish = wishes_[slot];
+    if (!responses_ || packets_refused_ || wish.bytes == 0 || std::exchange(wish.from_packets, 1) != 0) continue;
+    absl::Status followed = responses_->follow_packets(slot);
+    if (followed.ok()) followed = put_wish(slot, wish);
+    packets_refused_ = !followed.ok();
+    if (packets_refused_)
+      spdlog::warn("what is sent from files is counted and not captured: {}", std::string(followed.message()));
+  }
+}
+
 absl::Status KernelProbe::check_taken(Slot slot) const {
   if (slot < PROBE_SLOTS && generation_[slot] != 0) return absl::OkStatus();
   return absl::InvalidArgumentError(fmt::format("probe: slot {} is not taken", slot));
@@ -187,17 +204,15 @@ absl::StatusOr<Slot> KernelProbe::take_slot() {
         fmt::format("probe: all {} slots are taken; end a session of this node first", PROBE_SLOTS + 0));
   }
   const auto slot = static_cast<Slot>(free - generation_.begin());
-  ASSIGN_OR_RETURN(const probe_measured now, totals(slot));
-  const std::vector<probe_mixes> none(static_cast<std::size_t>(cpus_));
+  ASSIGN_OR_RETURN(const probe_measured now, measured(slot));
+  ASSIGN_OR_RETURN(response_baseline_[slot], responded(slot));
+  const std::vector<probe_mixes> none(static_cast<std::size_t>(libbpf_num_possible_cpus()));
   if (const int error = bpf_map_update_elem(bpf_map__fd(skeleton_->maps.mixes), &slot, none.data(), BPF_ANY);
       error != 0)
     return errno_status(-error, "probe: cannot empty what a slot's requests looked like");
   const std::uint32_t generation = last_generation_ + 1;
   shared_->control[slot] = {.sample_threshold = 0, .generation = generation, .flags = 0};
   baseline_[slot] = std::make_unique<probe_measured>(now);
-  if (responses_) {
-    ASSIGN_OR_RETURN(response_baseline_[slot], responses_->totals(slot));
-  }
   last_generation_ = generation;
   *free = generation;
   return slot;
@@ -214,7 +229,8 @@ void KernelProbe::release_slot(Slot slot) {
   ports_[slot].reset();
   tell_thinning();
   if (tls_) tls_->detach(slot);
-  if (responses_) responses_->set_bound(slot, Bytes{0}).IgnoreError();
+  if (responses_) responses_->follow(slot, false).IgnoreError();
+  put_wish(slot, {}).IgnoreError();
   shared_->control[slot] = {.sample_threshold = 0, .generation = 0, .flags = 0};
 }
 
@@ -321,41 +337,35 @@ absl::Status KernelProbe::set_tls(Slot slot, std::span<const tls::Library> libra
 absl::Status KernelProbe::set_responses(Slot slot, Bytes bound) {
   const std::lock_guard lock(slots_);
   RETURN_IF_ERROR(check_taken(slot));
+  const response_wish wish{.bytes = static_cast<__u32>(bound.value), .from_packets = 0};
   if (!responses_) {
     ASSIGN_OR_RETURN(responses_, ResponseProbe::load(skeleton_->obj, ring()));
   }
-  return responses_->set_bound(slot, bound);
+  RETURN_IF_ERROR(responses_->follow(slot, wish.bytes > 0));
+  return put_wish(slot, wish);
 }
 
-absl::StatusOr<probe_measured> KernelProbe::totals(Slot slot) const {
-  std::vector<probe_measured> cpus(static_cast<std::size_t>(cpus_));
-  const int result = bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.measured), &slot, cpus.data());
-  if (result != 0) return errno_status(-result, "probe: cannot read a slot's counters");
-  probe_measured sum{};
-  for (const probe_measured& cpu : cpus) {
-    for (std::size_t i = 0; i < PROBE_COUNTERS; ++i) sum.counters.value[i] += cpu.counters.value[i];
-    sum.service_time.count += cpu.service_time.count;
-    sum.service_time.sum_ns += cpu.service_time.sum_ns;
-    for (std::size_t i = 0; i < HISTOGRAM_BUCKETS; ++i) sum.service_time.bucket[i] += cpu.service_time.bucket[i];
-  }
-  return sum;
+absl::Status KernelProbe::put_wish(Slot slot, response_wish wish) {
+  const int map = bpf_map__fd(skeleton_->maps.response_wishes);
+  if (const int error = bpf_map_update_elem(map, &slot, &wish, BPF_ANY); error != 0)
+    return errno_status(-error, "probe: cannot set how much is captured of responses");
+  wishes_[slot] = wish;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Reading> KernelProbe::read(Slot slot) {
   const std::lock_guard lock(slots_);
   RETURN_IF_ERROR(check_taken(slot));
   RETURN_IF_ERROR(polled_);
-  ASSIGN_OR_RETURN(const probe_measured now, totals(slot));
+  ASSIGN_OR_RETURN(const probe_measured now, measured(slot));
+  ASSIGN_OR_RETURN(const response_counters sent, responded(slot));
   const probe_measured& then = *baseline_[slot];
   Reading reading;
   for (std::size_t i = 0; i < PROBE_COUNTERS; ++i) {
     reading.counter[i] = now.counters.value[i] - then.counters.value[i];
   }
-  if (responses_) {
-    ASSIGN_OR_RETURN(const response_counters sent, responses_->totals(slot));
-    for (std::size_t i = 0; i < RESPONSE_COUNTERS; ++i)
-      reading.response[i] = sent.value[i] - response_baseline_[slot].value[i];
-  }
+  for (std::size_t i = 0; i < RESPONSE_COUNTERS; ++i)
+    reading.response[i] = sent.value[i] - response_baseline_[slot].value[i];
   for (std::uint32_t i = 0; i < HISTOGRAM_BUCKETS; ++i) {
     reading.service_time.add_bucket(i, now.service_time.bucket[i] - then.service_time.bucket[i]);
   }
@@ -378,15 +388,7 @@ std::uint64_t KernelProbe::missed_runs() const {
 absl::StatusOr<probe_mixes> KernelProbe::read_mixes(Slot slot) {
   const std::lock_guard lock(slots_);
   RETURN_IF_ERROR(check_taken(slot));
-  std::vector<probe_mixes> cpus(static_cast<std::size_t>(cpus_));
-  const int result = bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.mixes), &slot, cpus.data());
-  if (result != 0) return errno_status(-result, "probe: cannot read what a slot's requests look like");
-  probe_mixes sum{};
-  for (const probe_mixes& cpu : cpus) {
-    add(sum.all, cpu.all);
-    add(sum.sampled, cpu.sampled);
-  }
-  return sum;
+  return mix_totals(bpf_map__fd(skeleton_->maps.mixes), slot);
 }
 
 absl::Status KernelProbe::on_record(void* context, std::span<const std::byte> record) {
@@ -415,6 +417,7 @@ absl::StatusOr<std::size_t> KernelProbe::poll_rings(Nanos timeout) {
   const auto deadline = std::chrono::steady_clock::now() + timeout;
   while (true) {
     look_past_tap();
+    look_past_send();
     RETURN_IF_ERROR(rings_->drain());
     const Nanos left = deadline - std::chrono::steady_clock::now();
     if (handed_over_ > 0 || left <= Nanos(0)) return handed_over_;

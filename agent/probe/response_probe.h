@@ -8,9 +8,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "agent/probe/attach.h"
 #include "agent/probe/share_maps.h"
-#include "bpf/abi/response.h"
-#include "common/units.h"
 
 struct response_bpf;
 
@@ -24,28 +23,31 @@ class ResponseProbe {
   static absl::StatusOr<std::unique_ptr<ResponseProbe>> load(bpf_object* tap, Ring ring);
   ~ResponseProbe();
 
-  // Of each response on the slot's sampled connections, at most so many bytes are copied from now on; 0: none.
-  absl::Status set_bound(std::uint32_t slot, Bytes bound);
-  // Since it was loaded, over all processors.
-  absl::StatusOr<response_counters> totals(std::uint32_t slot) const;
+  // Attaches what copies the responses of a slot's service as they are sent; `wanted`: or does so no longer.
+  absl::Status follow(std::uint32_t slot, bool wanted);
+  // What copies them as their packets leave as well: the service has sent what the former cannot read, from files.
+  // Fails where that cannot be had.
+  absl::Status follow_packets(std::uint32_t slot);
 
  private:
-  struct LinkDeleter {
-    void operator()(bpf_link* link) const { bpf_link__destroy(link); }
-  };
-  using LinkPtr = std::unique_ptr<bpf_link, LinkDeleter>;
   struct SkeletonDeleter {
     void operator()(response_bpf* skeleton) const;
   };
   using SkeletonPtr = std::unique_ptr<response_bpf, SkeletonDeleter>;
 
-  ResponseProbe(SkeletonPtr skeleton, const char* send);
-  static absl::StatusOr<SkeletonPtr> load_with(const char* send, bpf_object* tap, Ring ring);
+  // Which of the programs are loaded.
+  struct Programs {
+    const char* send;  // the one that sees what is sent
+    bool packets;      // the one that sees what leaves
+  };
+  ResponseProbe(SkeletonPtr skeleton, Programs programs);
+  static absl::StatusOr<SkeletonPtr> load_with(Programs programs, bpf_object* tap, Ring ring);
 
   SkeletonPtr skeleton_;
-  const char* const send_;  // the program that sees what is sent
+  const Programs programs_;
   std::vector<LinkPtr> links_;
-  std::set<std::uint32_t> slots_;  // that ask
+  LinkPtr packets_link_;
+  std::set<std::uint32_t> slots_, packets_slots_;  // that each is there for
 };
 
 }  // namespace gnomon::probe

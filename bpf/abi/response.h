@@ -17,9 +17,16 @@ enum {
 enum response_counter {
 	RESPONSE_BYTES,      /* copied */
 	RESPONSE_LOST,       /* bytes within the bound that were not: the ring was too full */
-	RESPONSE_UNREADABLE, /* the same: not in plain user memory (sendfile, kTLS), or a page that was not present */
+	RESPONSE_UNREADABLE, /* the same: not in plain user memory (kTLS; sendfile, until that is known), or a page not present */
 	RESPONSE_COUNTERS,
 };
+
+/* What a slot asks for; written by the agent at any time. */
+struct response_wish {
+	__u32 bytes;        /* how many of each response are copied; 0: none */
+	__u32 from_packets; /* from the packets that leave, as the service has sent past the hook of sends; from a response's begin on */
+};
+ABI_ASSERT(sizeof(struct response_wish) == 8);
 
 struct response_counters {
 	__u64 value[RESPONSE_COUNTERS];

@@ -42,6 +42,12 @@ struct sock {
 	struct socket *sk_socket; /* what a file's private_data is, if the file is this socket */
 };
 
+struct tcp_ulp_ops;
+
+struct inet_connection_sock { /* what a tcp_sock begins with */
+	const struct tcp_ulp_ops *icsk_ulp_ops; /* null: no other layer, as kTLS, between the service and TCP */
+};
+
 struct tcp_sock {
 	__u32 copied_seq; /* first byte the application has not taken */
 	__u32 rcv_nxt;    /* first number not received; a received FIN has one */

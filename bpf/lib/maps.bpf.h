@@ -4,6 +4,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "abi/probe.h"
+#include "abi/response.h"
 
 #ifdef PROBE_MAPS_HERE
 #define PROBE_MAP
@@ -40,6 +41,20 @@ PROBE_MAP struct {
 	__type(key, __u32);
 	__type(value, struct probe_mixes);
 } mixes SEC(".maps");
+
+PROBE_MAP struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, PROBE_SLOTS);
+	__type(key, __u32);
+	__type(value, struct response_wish);
+} response_wishes SEC(".maps");
+
+PROBE_MAP struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, PROBE_SLOTS);
+	__type(key, __u32);
+	__type(value, struct response_counters);
+} responded SEC(".maps");
 
 PROBE_MAP struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

@@ -1,32 +1,8 @@
 #pragma once
 /* The beginnings of responses: of what the service sends from its first byte after it has read bytes of requests, as many bytes
  * as the slot asks for go to the ring. Of what lies beyond only the sequence numbers tell. */
-#include "lib/record.bpf.h"
-#include "abi/response.h"
-
-/* How many bytes of each response are copied; 0: none. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, PROBE_SLOTS);
-	__type(key, __u32);
-	__type(value, __u32);
-} response_bound SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, PROBE_SLOTS);
-	__type(key, __u32);
-	__type(value, struct response_counters);
-} responded SEC(".maps");
-
-/* Of a sampled connection, from its first send on. */
-struct response_stream {
-	__u32 from;  /* number of the first byte sent since bytes were read */
-	__u32 next;  /* behind the last byte that a record, or a loss, is of */
-	__u32 taken; /* of the service's place in the requests when it sent `from` */
-	__u16 begun;
-	__u16 lost;  /* bytes within the bound, since the last record */
-};
+#include "lib/payload.bpf.h"
+#include "lib/response_record.bpf.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
@@ -38,74 +14,6 @@ struct {
 enum {
 	RESPONSE_SEGMENTS = 1024, /* UIO_MAXIOV */
 };
-
-/* Bytes of a send, as they are cut into records. */
-struct response_cut {
-	const struct probe_socket *mark;
-	struct response_stream *stream;
-	const struct iovec *segment; /* the one that follows */
-	__u64 from;                  /* address of the next byte */
-	__u64 ts_ns;
-	struct unfollowed in_segment; /* bytes from there on that are in one piece */
-	struct unfollowed skip;       /* bytes to pass over before the first */
-	struct unfollowed left;
-};
-
-static __always_inline void count_response(const struct probe_socket *mark, enum response_counter counter, __u64 n)
-{
-	__u32 slot = mark->slot;
-	struct response_counters *cpu = bpf_map_lookup_elem(&responded, &slot);
-
-	if (cpu)
-		cpu->value[counter] += n;
-}
-
-static __always_inline void lose_response(struct response_cut *cut, enum response_counter cause)
-{
-	count_response(cut->mark, cause, cut->left.value);
-	cut->stream->next += cut->left.value;
-	cut->stream->lost = 1;
-	cut->left.value = 0;
-}
-
-static __always_inline void fill_response(struct tap_record *record, const struct probe_socket *mark,
-					  struct response_stream *stream, __u32 type, __u32 seq, __u64 ts_ns)
-{
-	fill_header(record, mark, type, ts_ns);
-	record->seq = seq;
-	if (seq == stream->from)
-		record->flags |= TAP_RESPONSE_BEGIN;
-	if (stream->lost)
-		record->flags |= TAP_LOST_BEFORE;
-	stream->lost = 0;
-}
-
-/* As emit_data() of the tap. */
-static __always_inline void emit_response(struct response_cut *cut, __u64 n, const __u32 capacity)
-{
-	struct response_stream *stream = cut->stream;
-	struct tap_record *record;
-	struct reserved to;
-
-	if (!reserve(&to, sizeof(*record) + capacity, true)) {
-		lose_response(cut, RESPONSE_LOST);
-		return;
-	}
-	record = to.record;
-	n = size_within(n, capacity);
-	if (bpf_probe_read_user(record + 1, n, (const void *)cut->from)) {
-		bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);
-		lose_response(cut, RESPONSE_UNREADABLE);
-		return;
-	}
-	fill_response(record, cut->mark, stream, TAP_RESPONSE, stream->next, cut->ts_ns);
-	record->len = n;
-	submit(&to);
-	count_response(cut->mark, RESPONSE_BYTES, n);
-	stream->next += n;
-	cut->from += n;
-	cut->left.value -= n;
-}
 
 static long next_response_chunk(__u64 index, struct response_cut *cut)
 {
@@ -128,35 +36,100 @@ static long next_response_chunk(__u64 index, struct response_cut *cut)
 		cut->in_segment.value = segment.iov_len - skip < left ? segment.iov_len - skip : left;
 	}
 	n = cut->in_segment.value < left ? cut->in_segment.value : left;
-	if (n <= PROBE_SMALL_CHUNK)
-		emit_response(cut, n, PROBE_SMALL_CHUNK);
-	else if (n <= PROBE_MEDIUM_CHUNK)
-		emit_response(cut, n, PROBE_MEDIUM_CHUNK);
-	else
-		emit_response(cut, n <= PROBE_LARGE_CHUNK ? n : PROBE_LARGE_CHUNK, PROBE_LARGE_CHUNK);
+	emit_response_chunk(cut, n, false);
 	cut->in_segment.value -= left - cut->left.value < cut->in_segment.value ? left - cut->left.value :
 										  cut->in_segment.value;
 	return cut->left.value == 0;
 }
 
-/* The mark of a sampled connection whose stream is under way, of a slot that asks for responses; null for any other. */
-static __always_inline struct probe_socket *responding(struct sock *sk, __u32 *bound)
+static long next_leaving_chunk(__u64 index, struct response_cut *cut)
 {
-	struct probe_socket *mark;
-	__u32 slot, *bytes;
+	emit_response_chunk(cut, cut->left.value, true);
+	return cut->left.value == 0;
+}
+
+/* Whether a layer lies between the service and TCP that sends what it makes of the service's bytes: kTLS. */
+static __always_inline bool is_layered(const struct tcp_sock *tcp)
+{
+	const struct tcp_ulp_ops *layer = NULL;
+
+	bpf_core_read(&layer, sizeof(layer), &((const struct inet_connection_sock *)tcp)->icsk_ulp_ops);
+	return layer;
+}
+
+static __always_inline void tell_past_send(const struct probe_socket *mark)
+{
+	struct probe_shared *page = shared_page();
+
+	if (page && mark->slot < PROBE_SLOTS)
+		page->past_send[mark->slot] = 1;
+}
+
+/* The service has sent up to `at`. What the hook of sends was not told of (before Linux 6.5: what came from a file) is lost,
+ * unless it is copied as it leaves. */
+static __always_inline void find_unseen(const struct probe_socket *mark, struct response_stream *stream, __u32 bound, __u32 at)
+{
+	__s32 n = wanted_to(stream, bound, at);
+
+	if ((__s32)(at - stream->sent) <= 0)
+		return;
+	stream->sent = at;
+	tell_past_send(mark);
+	if (n <= 0 || stream->packets)
+		return;
+	count_response(mark, RESPONSE_UNREADABLE, n);
+	stream->next += n;
+	stream->lost = 1;
+}
+
+/* Takes note that the service is about to send `size` bytes from `at` on, having read up to `taken`. */
+static __always_inline void follow_send(const struct probe_socket *mark, struct response_stream *stream,
+					const struct response_wish *wish, const struct tcp_sock *tcp, __u32 size)
+{
+	__u32 at = tcp->write_seq, taken = tcp->copied_seq;
+
+	if (stream->begun)
+		find_unseen(mark, stream, wish->bytes, at);
+	if (!stream->begun || stream->taken != taken) {
+		__s32 left = stream->begun && stream->packets ? wanted_to(stream, wish->bytes, at) : 0;
+
+		if (left > 0) { /* the former response has not left yet: it was not waited for */
+			count_response(mark, RESPONSE_LOST, left);
+			stream->lost = 1;
+		}
+		stream->from = at;
+		stream->taken = taken;
+		stream->packets = wish->from_packets && !is_layered(tcp);
+		if (!stream->begun || stream->packets)
+			stream->next = at;
+		if (!stream->begun)
+			stream->sent = at;
+		stream->begun = 1;
+	}
+	if ((__s32)(at + size - stream->sent) > 0)
+		stream->sent = at + size;
+}
+
+/* The stream of a sampled connection whose slot asks for responses, or null. In a pause a connection's responses are passed over
+ * as its requests are. */
+static __always_inline struct response_stream *responding(struct sock *sk, struct probe_socket **mark,
+							  struct response_wish **wish, __u64 create)
+{
+	struct response_stream *stream;
 
 	if (!may_be_sampled(sk))
 		return NULL;
-	mark = watched(sk);
-	if (!mark || (mark->flags & (SOCKET_SAMPLED | SOCKET_OPENED)) != (SOCKET_SAMPLED | SOCKET_OPENED) ||
-	    mark->flags & (SOCKET_TLS | SOCKET_PAUSED) || !live_control(mark))
+	*mark = watched(sk);
+	if (!*mark || (*mark)->flags & SOCKET_TLS)
 		return NULL;
-	slot = mark->slot;
-	bytes = bpf_map_lookup_elem(&response_bound, &slot);
-	if (!bytes || !*bytes)
+	*wish = wish_for(*mark);
+	if (!*wish)
 		return NULL;
-	*bound = *bytes;
-	return mark;
+	stream = bpf_sk_storage_get(&responses, sk, 0, create);
+	if (!stream || !((*mark)->flags & SOCKET_PAUSED))
+		return stream;
+	stream->begun = 0;
+	return NULL;
 }
 
 /* The socket is about to send what is left of `msg`, or to try to: what it could not take comes again, by the same numbers, and
@@ -165,42 +138,29 @@ static __always_inline void tap_response(struct sock *sk, struct msghdr *msg)
 {
 	struct response_cut cut = {};
 	struct response_stream *stream;
+	struct response_wish *wish;
 	struct probe_socket *mark;
 	struct tcp_sock *tcp;
-	__u32 bound = 0, at, taken;
 	__u64 size, offset;
 	__s32 n, past;
 	__u8 type;
 
-	mark = responding(sk, &bound);
-	if (!mark)
+	stream = responding(sk, &mark, &wish, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!stream)
 		return;
 	tcp = bpf_skc_to_tcp_sock(sk);
 	if (!tcp)
 		return;
-	stream = bpf_sk_storage_get(&responses, sk, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!stream)
+	size = msg->msg_iter.count;
+	follow_send(mark, stream, wish, tcp, size);
+	if (stream->packets)
 		return;
-	at = tcp->write_seq;
-	taken = tcp->copied_seq;
-	if (!stream->begun || stream->taken != taken) {
-		stream->from = at;
-		stream->taken = taken;
-		if (!stream->begun)
-			stream->next = at;
-		stream->begun = 1;
-	}
-	past = stream->next - at; /* > 0: seen already; < 0: sent beyond the bound */
+	past = stream->next - tcp->write_seq; /* > 0: seen already; < 0: sent beyond the bound */
 	if (past < 0) {
 		past = 0;
-		stream->next = at;
+		stream->next = tcp->write_seq;
 	}
-	size = msg->msg_iter.count;
-	if (size > bound)
-		size = bound;
-	n = at + (__u32)size - stream->next;
-	if ((__s32)(stream->from + bound - stream->next) < n)
-		n = stream->from + bound - stream->next;
+	n = wanted_to(stream, wish->bytes, tcp->write_seq + (__u32)size);
 	if (n <= 0)
 		return;
 	cut.mark = mark;
@@ -216,6 +176,8 @@ static __always_inline void tap_response(struct sock *sk, struct msghdr *msg)
 		cut.segment = segments_of(&msg->msg_iter);
 		cut.skip.value = offset;
 	} else {
+		if (!is_layered(tcp))
+			tell_past_send(mark);
 		lose_response(&cut, RESPONSE_UNREADABLE);
 		return;
 	}
@@ -232,24 +194,65 @@ static __always_inline void tap_response(struct sock *sk, struct msghdr *msg)
 static __always_inline void tap_response_end(struct sock *sk)
 {
 	struct response_stream *stream;
+	struct response_wish *wish;
 	struct probe_socket *mark;
-	struct tap_record *record;
 	struct tcp_sock *tcp;
-	struct reserved to;
-	__u32 bound = 0;
 
-	mark = responding(sk, &bound);
-	if (!mark)
-		return;
+	stream = responding(sk, &mark, &wish, 0);
 	tcp = bpf_skc_to_tcp_sock(sk);
-	stream = bpf_sk_storage_get(&responses, sk, 0, 0);
-	if (!tcp || !stream)
+	if (!stream || !stream->begun || !tcp)
 		return;
-	if (!reserve(&to, sizeof(*record), false)) {
-		count_response(mark, RESPONSE_LOST, 1);
+	find_unseen(mark, stream, wish->bytes, tcp->write_seq);
+	if (stream->packets && wanted_to(stream, wish->bytes, tcp->write_seq) > 0) {
+		stream->end = tcp->write_seq;
+		stream->ending = 1;
 		return;
 	}
-	record = to.record;
-	fill_response(record, mark, stream, TAP_RESPONSE_END, tcp->write_seq, tcp->tcp_clock_cache);
-	submit(&to);
+	emit_response_end(mark, stream, tcp->write_seq, tcp->tcp_clock_cache);
+}
+
+/* What is wanted of a packet's payload, from the stream's `next` on. Returns false if nothing is: it was sent before, or lies
+ * beyond the bound. New bytes leave in their order. */
+static __always_inline bool cut_packet(struct response_cut *cut, __u32 bound, struct packet_payload payload)
+{
+	struct response_stream *stream = cut->stream;
+	__s32 past = stream->next - payload.seq, n;
+
+	if (past < 0) {
+		n = wanted_to(stream, bound, payload.seq);
+		if (n > 0) {
+			cut->left.value = n;
+			lose_response(cut, RESPONSE_LOST);
+		}
+		stream->next = payload.seq;
+		past = 0;
+	}
+	n = wanted_to(stream, bound, payload.seq + payload.len);
+	if (n <= 0)
+		return false;
+	cut->from = payload.offset + past;
+	cut->left.value = n;
+	return true;
+}
+
+/* A packet leaves a socket that is locked. */
+static __always_inline void tap_leaving(struct __sk_buff *packet, const struct probe_socket *mark,
+					struct response_stream *stream, __u32 bound)
+{
+	struct response_cut cut = {.mark = mark, .stream = stream, .packet = packet};
+	struct packet_payload payload;
+
+	if (!find_payload(packet, &payload))
+		return;
+	cut.ts_ns = bpf_ktime_get_ns();
+	if (!cut_packet(&cut, bound, payload))
+		return;
+	if (room_to_resume())
+		bpf_loop(PACKET_MOST / PROBE_LARGE_CHUNK + 1, next_leaving_chunk, &cut, 0);
+	if (cut.left.value)
+		lose_response(&cut, RESPONSE_LOST);
+	if (!stream->ending || wanted_to(stream, bound, stream->end) > 0)
+		return;
+	stream->ending = 0;
+	emit_response_end(mark, stream, stream->end, cut.ts_ns);
 }

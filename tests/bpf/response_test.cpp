@@ -1,12 +1,13 @@
 // What the probe copies of a service's responses: their beginnings, exactly, by their place in the stream.
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/uio.h>
 
-#include "bpf/abi/response.h"
 #include "tests/bpf/loopback.h"
-#include "tests/bpf/tap_fixture.h"
+#include "tests/bpf/lossy_network.h"
+#include "tests/bpf/responses.h"
 
 namespace gnomon {
 namespace {
@@ -14,39 +15,12 @@ namespace {
 using loopback::receive;
 using loopback::send_all;
 using loopback::Service;
+using responses::expect_beginnings;
+using responses::random_responses;
+using responses::Responses;
+using responses::Seen;
 
-// A connection's responses as they were captured: pieces by their place, counted from the first record's number.
-struct Seen {
-  std::optional<std::uint32_t> first;
-  std::map<std::uint32_t, std::string> pieces;
-  std::vector<std::uint32_t> begins;
-  std::optional<std::uint32_t> end;
-  bool lost = false;
-
-  void add(const tap_record& header, std::span<const std::byte> payload) {
-    if (!first) first = header.seq;
-    const std::uint32_t at = header.seq - *first;
-    if ((header.flags & TAP_LOST_BEFORE) != 0) lost = true;
-    if (header.type == TAP_RESPONSE_END) {
-      end = at;
-      return;
-    }
-    if ((header.flags & TAP_RESPONSE_BEGIN) != 0) begins.push_back(at);
-    EXPECT_TRUE(pieces.emplace(at, std::string(reinterpret_cast<const char*>(payload.data()), payload.size())).second)
-        << "twice at " << at;
-  }
-  // Bytes from `at` on without a gap.
-  std::string from(std::uint32_t at) const {
-    std::string bytes;
-    for (auto piece = pieces.find(at); piece != pieces.end(); piece = pieces.find(at)) {
-      bytes += piece->second;
-      at += static_cast<std::uint32_t>(piece->second.size());
-    }
-    return bytes;
-  }
-};
-
-class ResponseTest : public TapTest {
+class ResponseTest : public Responses {
  protected:
   void start(Service& service, std::uint64_t bound, Bytes ring = probe::Options{}.ring) {
     load(ring);
@@ -57,27 +31,6 @@ class ResponseTest : public TapTest {
     watch(service.listener(), 1);
     service.start();
   }
-
-  void read_until_closed(std::size_t connections) {
-    std::size_t closed = 0;
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-    while (closed < connections) {
-      ASSERT_LT(std::chrono::steady_clock::now(), deadline) << "records are missing";
-      ASSERT_TRUE(probe
-                      ->poll(
-                          [&](const tap_record& header, std::span<const std::byte> payload) {
-                            if (header.type == TAP_RESPONSE || header.type == TAP_RESPONSE_END)
-                              seen[header.conn_id].add(header, payload);
-                            closed += header.type == TAP_CLOSE;
-                          },
-                          std::chrono::milliseconds(20))
-                      .ok());
-    }
-  }
-
-  std::uint64_t counted(response_counter which) { return probe->read(slot).value().response[which]; }
-
-  std::map<std::uint64_t, Seen> seen;
 };
 
 // Answers each byte read with the next of `responses`, sent by `say`.
@@ -98,29 +51,6 @@ void ask_all(const Service& service, const std::vector<std::string>& responses) 
     send_all(client.get(), "?");
     ASSERT_EQ(receive(client.get(), response.size()), response);
   }
-}
-
-std::vector<std::string> random_responses(std::size_t count, std::size_t largest) {
-  std::mt19937_64 random(7);
-  std::vector<std::string> responses;
-  for (std::size_t i = 0; i < count; ++i)
-    responses.push_back(loopback::random_bytes(random, 1 + random() % (i % 3 == 0 ? largest : 300)));
-  return responses;
-}
-
-void expect_beginnings(const Seen& seen, const std::vector<std::string>& responses, std::size_t bound) {
-  std::uint32_t at = 0;
-  std::vector<std::uint32_t> begins;
-  for (const std::string& response : responses) {
-    begins.push_back(at);
-    std::string copied = seen.from(at);
-    copied.resize(std::min(copied.size(), response.size()));  // the next one follows without a gap if all was copied
-    EXPECT_EQ(copied, response.substr(0, bound)) << "of " << response.size() << " bytes at " << at;
-    at += static_cast<std::uint32_t>(response.size());
-  }
-  EXPECT_EQ(seen.begins, begins);
-  EXPECT_EQ(seen.end, at);
-  EXPECT_FALSE(seen.lost);
 }
 
 TEST_F(ResponseTest, BeginningsArriveExactlyWhateverTheirSizes) {
@@ -211,6 +141,111 @@ TEST_F(ResponseTest, WhatIsSentFromAFileIsCountedAndItsPlaceTold) {
   EXPECT_EQ(counted(RESPONSE_UNREADABLE), 1000u);
 }
 
+// Sends the responses' headers as such and their bodies from a file, as web servers do; a trailer as such again.
+class FileResponses {
+ public:
+  FileResponses(std::size_t count, std::size_t largest) : file_(::memfd_create("responses", MFD_CLOEXEC)) {
+    std::mt19937_64 random(11);
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::size_t size = 1 + random() % (i % 3 == 0 ? largest : 3000);
+      parts_.push_back({loopback::random_bytes(random, 1 + random() % 400), loopback::random_bytes(random, size),
+                        i % 4 == 0 ? "trailer" : ""});
+      whole.push_back(parts_.back().header + parts_.back().body + parts_.back().trailer);
+      send_to_file(parts_.back().body);
+    }
+  }
+  Service::Serve service(bool close_at_once = false) const {
+    return [this, close_at_once](int fd) {
+      off_t from = 0;
+      for (const Parts& response : parts_) {
+        if (receive(fd, 1).empty()) return;
+        ::send(fd, response.header.data(), response.header.size(), MSG_NOSIGNAL | MSG_MORE);
+        for (std::size_t left = response.body.size(); left > 0;) {
+          const ssize_t sent = ::sendfile(fd, file_.get(), &from, left);
+          if (sent <= 0) loopback::fail("sendfile");
+          left -= static_cast<std::size_t>(sent);
+        }
+        send_all(fd, response.trailer);
+      }
+      if (!close_at_once) receive(fd, 1);
+    };
+  }
+  std::vector<std::string> whole;
+
+ private:
+  struct Parts {
+    std::string header, body, trailer;
+  };
+  void send_to_file(const std::string& body) const {
+    if (::write(file_.get(), body.data(), body.size()) != static_cast<ssize_t>(body.size())) loopback::fail("write");
+  }
+  UniqueFd file_;
+  std::vector<Parts> parts_;
+};
+
+// A service that sends from files, of which the probe knows that.
+class FileTest : public ResponseTest {
+ protected:
+  void start(Service& service, const FileResponses& responses, std::uint64_t bound) {
+    ASSERT_NO_FATAL_FAILURE(ResponseTest::start(service, bound));
+    if (IsSkipped()) return;
+    ask_all(service, responses.whole);
+    read_until_closed(1);
+    EXPECT_TRUE(seen.begin()->second.lost);
+    unreadable_ = counted(RESPONSE_UNREADABLE);
+    EXPECT_GT(unreadable_, 0u);
+    seen.clear();
+  }
+  void expect_nothing_lost() {
+    EXPECT_EQ(counted(RESPONSE_UNREADABLE), unreadable_);
+    EXPECT_EQ(counted(RESPONSE_LOST), 0u);
+  }
+
+ private:
+  std::uint64_t unreadable_ = 0;
+};
+
+TEST_F(FileTest, ResponsesFromAFileAreCopiedExactlyOnceThatIsKnown) {
+  for (const std::size_t bound : {1000u, 4096u, 60'000u}) {
+    const FileResponses responses(40, 150'000);
+    Service service(responses.service());
+    ASSERT_NO_FATAL_FAILURE(start(service, responses, bound));
+    if (IsSkipped()) return;
+    ask_all(service, responses.whole);
+    read_until_closed(1);
+    expect_beginnings(seen.begin()->second, responses.whole, bound);
+    expect_nothing_lost();
+    seen.clear();
+  }
+}
+
+TEST_F(FileTest, TheEndIsToldBehindWhatIsStillToLeave) {
+  const FileResponses responses(1, 3'000'000);
+  Service service(responses.service(/*close_at_once=*/true));
+  ASSERT_NO_FATAL_FAILURE(start(service, responses, 60'000));
+  if (IsSkipped()) return;
+  {
+    const UniqueFd client = service.connect();
+    send_all(client.get(), "?");
+    EXPECT_TRUE(receive(client.get(), responses.whole[0].size()) == responses.whole[0]);
+  }
+  read_until_closed(1);
+  expect_beginnings(seen.begin()->second, responses.whole, 60'000);
+}
+
+TEST_F(FileTest, WhatIsSentAgainIsCopiedOnce) {
+  const LossyNetwork network;
+  if (!network.problem().empty()) GTEST_SKIP() << network.problem();
+  const FileResponses responses(60, 100'000);
+  Service service(responses.service(), network.listener());
+  ASSERT_NO_FATAL_FAILURE(start(service, responses, 30'000));
+  if (IsSkipped()) return;
+  ask_all(service, responses.whole);
+  read_until_closed(1);
+  expect_beginnings(seen.begin()->second, responses.whole, 30'000);
+  expect_nothing_lost();
+}
+
 TEST_F(ResponseTest, WhatTheRingHasNoRoomForIsCounted) {
   const std::vector<std::string> responses(40, std::string(30'000, 'x'));
   Service service(answering(responses, [](int fd, const std::string& response) { send_all(fd, response); }));
@@ -220,6 +255,31 @@ TEST_F(ResponseTest, WhatTheRingHasNoRoomForIsCounted) {
   const std::uint64_t copied = counted(RESPONSE_BYTES), lost = counted(RESPONSE_LOST);
   EXPECT_GT(lost, 0u);
   EXPECT_EQ(copied + lost, 40u * 30'000);
+}
+
+TEST_F(ResponseTest, WhatIsSentInAPauseIsPassedOver) {
+  const std::vector<std::string> responses = random_responses(8, 20'000);
+  Service service(answering(responses, [](int fd, const std::string& response) { send_all(fd, response); }));
+  ASSERT_NO_FATAL_FAILURE(start(service, 30'000));
+  if (IsSkipped()) return;
+  std::size_t passed_over = 0;
+  {
+    const UniqueFd client = service.connect();
+    for (std::size_t i = 0; i < responses.size(); ++i) {
+      ASSERT_TRUE(probe->set_paused(slot, i >= 2 && i < 5).ok());
+      if (i >= 2 && i < 5) passed_over += responses[i].size();
+      send_all(client.get(), "?");
+      ASSERT_EQ(receive(client.get(), responses[i].size()), responses[i]);
+    }
+  }
+  read_until_closed(1);
+  const Seen& stream = seen.begin()->second;
+  const auto before = static_cast<std::uint32_t>(responses[0].size() + responses[1].size());
+  EXPECT_TRUE(stream.from(0) == responses[0] + responses[1]);
+  EXPECT_TRUE(stream.from(before + static_cast<std::uint32_t>(passed_over)) ==
+              responses[5] + responses[6] + responses[7]);
+  EXPECT_FALSE(stream.lost);
+  EXPECT_EQ(counted(RESPONSE_UNREADABLE), 0u);
 }
 
 TEST_F(ResponseTest, NothingIsCopiedUnlessASlotAsksForIt) {

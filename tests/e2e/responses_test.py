@@ -2,7 +2,7 @@
 
 import http.client
 
-from production import Production
+from production import Nginx, Production
 from protocols_test import Protocols
 
 REQUESTS = 25  # of each path
@@ -11,6 +11,18 @@ REQUESTS = 25  # of each path
 class Mirror(Production):
     def command(self):
         return ["/usr/bin/python3", "-B", self.server("mirror.py"), str(self.port)]
+
+
+class FileServer(Nginx):
+    """Sends files by sendfile()."""
+
+    CONFIG = Nginx.CONFIG.replace("access_log off;", "access_log off; sendfile on; tcp_nopush on;")
+
+    def command(self):
+        command = super().command()
+        for name, bytes_each in (("first", 5), ("small", 7), ("large", 90)):
+            self.directory.file(f"site/{name}", "".join(f"{i:0{bytes_each}}" for i in range(1000)))
+        return command
 
 
 class Responses(Protocols):
@@ -53,3 +65,24 @@ class Responses(Protocols):
         session, outcomes = self.outcomes()
         self.assertEqual({}, outcomes)
         self.assertEqual(0, int(session["tap"].get("response_bytes", 0)))
+
+    def test_bodies_from_files_are_compared_once_it_is_known_that_they_are_sent_so(self):
+        production = self.start(FileServer, cgroup=(500, 128 << 20))
+
+        def ask(*paths):
+            connection = http.client.HTTPConnection("127.0.0.1", production.port)
+            connection.sock = production.connect()
+            for path in paths:
+                connection.request("GET", path)
+                self.assertEqual(200, (lambda answer: (answer.status, answer.read())[0])(connection.getresponse()))
+            connection.close()
+
+        paths = ("/small", "/large", "/") * REQUESTS
+        session = self.replay(production, lambda: ask("/first"), lambda: ask(*paths), lambda pid: True,
+                              "--compare-responses", "body")
+        self.assertEqual({of["endpoint"]: {outcome: int(count) for outcome, count in of.items()
+                                           if outcome != "endpoint" and int(count)}
+                          for of in session["status"]["responses"] if of["endpoint"] != "GET /first"},
+                         {f"GET {path}": {"same": REQUESTS} for path in ("/small", "/large", "/")})
+        self.assertGreater(int(session["tap"]["response_bytes"]), 2 * REQUESTS * 4000)
+        self.assertGreater(int(session["tap"]["response_unreadable_bytes"]), 0, "of the first, by which it was found")
