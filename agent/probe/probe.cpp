@@ -338,10 +338,14 @@ absl::Status KernelProbe::set_responses(Slot slot, Bytes bound) {
   const std::lock_guard lock(slots_);
   RETURN_IF_ERROR(check_taken(slot));
   const response_wish wish{.bytes = static_cast<__u32>(bound.value), .from_packets = 0};
-  if (!responses_) {
-    ASSIGN_OR_RETURN(responses_, ResponseProbe::load(skeleton_->obj, ring()));
+  if ((shared_->control[slot].flags & CONTROL_TLS) != 0) {
+    RETURN_IF_ERROR(tls_->set_writes(slot, wish.bytes > 0));
+  } else {
+    if (!responses_) {
+      ASSIGN_OR_RETURN(responses_, ResponseProbe::load(skeleton_->obj, ring()));
+    }
+    RETURN_IF_ERROR(responses_->follow(slot, wish.bytes > 0));
   }
-  RETURN_IF_ERROR(responses_->follow(slot, wish.bytes > 0));
   return put_wish(slot, wish);
 }
 

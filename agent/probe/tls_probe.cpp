@@ -3,6 +3,7 @@
 #include <bpf/bpf.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iterator>
 #include <string_view>
 
@@ -19,6 +20,10 @@ bpf_program* program_for(const tls_bpf& skeleton, std::string_view function) {
   if (function == "SSL_read_ex" || function == "SSL_read_early_data" || function == tls::kInnerRead)
     return skeleton.progs.tls_read_ex;
   if (function == "SSL_free" || function == "SSL_clear") return skeleton.progs.tls_free;
+  if (function == "SSL_write") return skeleton.progs.tls_write;
+  if (function == "SSL_write_ex" || function == "SSL_write_early_data") return skeleton.progs.tls_write_ex;
+  if (function == "SSL_sendfile") return skeleton.progs.tls_sendfile;
+  if (function == "SSL_shutdown") return skeleton.progs.tls_shutdown;
   return skeleton.progs.tls_other;
 }
 
@@ -46,9 +51,10 @@ absl::StatusOr<std::unique_ptr<TlsProbe>> TlsProbe::load(bpf_object* tap, Ring r
   return std::unique_ptr<TlsProbe>(new TlsProbe(std::move(skeleton)));
 }
 
-absl::StatusOr<std::vector<LinkPtr>> TlsProbe::probe_library(const tls::Library& library) {
+absl::StatusOr<std::vector<LinkPtr>> TlsProbe::probe_functions(const tls::Library& library, bool writes) {
   std::vector<LinkPtr> links;
   for (const auto& [function, offset] : library.offsets) {
+    if ((std::ranges::count(tls::kWrites, function) > 0) != writes) continue;
     bpf_program* const enter = program_for(*skeleton_, function);
     // The return first: an entry that is seen has its return seen.
     for (bpf_program* program : {skeleton_->progs.tls_return, enter}) {
@@ -74,18 +80,38 @@ absl::Status TlsProbe::attach(std::uint32_t slot, std::span<const tls::Library> 
   for (const tls::Library& library : libraries) {
     const File file{library.device, library.inode};
     if (probed_.contains(file) || added.contains(file)) continue;
-    ASSIGN_OR_RETURN(added[file].links, probe_library(library));
+    ASSIGN_OR_RETURN(std::vector<LinkPtr> links, probe_functions(library, /*writes=*/false));
+    added[file] = {.library = library, .links = std::move(links), .write_links = {}, .slots = {}};
   }
   probed_.merge(added);
   for (const tls::Library& library : libraries) probed_[{library.device, library.inode}].slots.insert(slot);
+  return probe_writes();
+}
+
+absl::Status TlsProbe::set_writes(std::uint32_t slot, bool wanted) {
+  write_slots_.erase(slot);
+  if (wanted) write_slots_.insert(slot);
+  return probe_writes();
+}
+
+// Where one of a library's slots asks for them, and nowhere else.
+absl::Status TlsProbe::probe_writes() {
+  for (auto& [file, probed] : probed_) {
+    const bool wanted = std::ranges::any_of(probed.slots, [this](auto slot) { return write_slots_.contains(slot); });
+    if (!wanted) probed.write_links.clear();
+    if (!wanted || !probed.write_links.empty()) continue;
+    ASSIGN_OR_RETURN(probed.write_links, probe_functions(probed.library, /*writes=*/true));
+  }
   return absl::OkStatus();
 }
 
 void TlsProbe::detach(std::uint32_t slot) {
+  write_slots_.erase(slot);
   for (auto entry = probed_.begin(); entry != probed_.end();) {
     entry->second.slots.erase(slot);
     entry = entry->second.slots.empty() ? probed_.erase(entry) : std::next(entry);
   }
+  probe_writes().IgnoreError();  // detaches alone
 }
 
 }  // namespace gnomon::probe

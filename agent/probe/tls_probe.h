@@ -30,6 +30,9 @@ class TlsProbe {
 
   // Probes the libraries for the slot, besides those that are probed for it already. On failure none is added.
   absl::Status attach(std::uint32_t slot, std::span<const tls::Library> libraries);
+  // Has the writes of the slot's libraries probed as well, those of libraries that are added later included; or no
+  // longer.
+  absl::Status set_writes(std::uint32_t slot, bool wanted);
   // Ends the probes that no other slot needs.
   void detach(std::uint32_t slot);
 
@@ -38,16 +41,20 @@ class TlsProbe {
     void operator()(tls_bpf* skeleton) const;
   };
   struct Probed {
-    std::vector<LinkPtr> links;
+    tls::Library library;
+    std::vector<LinkPtr> links, write_links;
     std::set<std::uint32_t> slots;
   };
   using File = std::pair<std::string, std::uint64_t>;  // device and inode
 
   explicit TlsProbe(std::unique_ptr<tls_bpf, SkeletonDeleter> skeleton);
-  absl::StatusOr<std::vector<LinkPtr>> probe_library(const tls::Library& library);
+  // Either those that write or the others.
+  absl::StatusOr<std::vector<LinkPtr>> probe_functions(const tls::Library& library, bool writes);
+  absl::Status probe_writes();
 
   std::unique_ptr<tls_bpf, SkeletonDeleter> skeleton_;
   std::map<File, Probed> probed_;
+  std::set<std::uint32_t> write_slots_;
 };
 
 }  // namespace gnomon::probe

@@ -23,7 +23,7 @@ absl::StatusOr<std::unique_ptr<Production>> Production::make(probe::Probe& probe
   std::unique_ptr<Production> production(new Production(probe, slot, by_request, service.sampled_fraction, seed));
   if (tls.spoken) RETURN_IF_ERROR(probe.set_tls(slot, tls.libraries));
   RETURN_IF_ERROR(probe.set_sampled_fraction(slot, production->connections()));
-  ASSIGN_OR_RETURN(const auto comparison, production->compare_responses(service.comparison, tls.spoken));
+  ASSIGN_OR_RETURN(const auto comparison, production->compare_responses(service.comparison));
   const CapturePolicy policy{
       .limits = {.message_bytes = static_cast<std::size_t>(service.max_request.value)},
       .protocol = protocol::find_protocol(service.protocol),
@@ -38,13 +38,8 @@ Production::~Production() {
   probe_.release_slot(slot_);
 }
 
-absl::StatusOr<std::optional<compare::Settings>> Production::compare_responses(const document::Comparison& wanted,
-                                                                               bool tls) {
+absl::StatusOr<std::optional<compare::Settings>> Production::compare_responses(const document::Comparison& wanted) {
   if (wanted.level == document::Comparison::Level::kOff) return std::nullopt;
-  if (tls) {
-    responses_problem_ = "under TLS what the service sends is not seen before it is encrypted";
-    return std::nullopt;
-  }
   const absl::Status captured = probe_.set_responses(slot_, wanted.bytes);
   if (absl::IsFailedPrecondition(captured)) {
     responses_problem_ = std::string(captured.message());

@@ -56,7 +56,7 @@ class Production {
   Production(probe::Probe& probe, probe::Slot slot, bool by_request, Fraction fraction, std::uint64_t seed)
       : probe_(probe), slot_(slot), by_request_(by_request), fraction_(fraction), seed_(seed) {}
   // Has the service's responses captured, if they are to be compared and can be.
-  absl::StatusOr<std::optional<compare::Settings>> compare_responses(const document::Comparison& wanted, bool tls);
+  absl::StatusOr<std::optional<compare::Settings>> compare_responses(const document::Comparison& wanted);
   // When single requests are drawn, of all connections.
   Fraction connections() const { return by_request_ ? Fraction{1} : fraction_; }
 

@@ -15,12 +15,16 @@
 namespace gnomon::tls {
 
 // The functions of OpenSSL that are probed; a library has at least the first three (SSL_read_ex came with 1.1.1).
-inline constexpr std::array<std::string_view, 10> kFunctions = {
-    "SSL_read", "SSL_do_handshake", "SSL_free",     "SSL_read_ex", "SSL_read_early_data",
-    "SSL_peek", "SSL_peek_ex",      "SSL_shutdown", "SSL_accept",  "SSL_clear"};
+inline constexpr std::array<std::string_view, 14> kFunctions = {
+    "SSL_read",  "SSL_do_handshake",     "SSL_free",     "SSL_read_ex", "SSL_read_early_data",
+    "SSL_peek",  "SSL_peek_ex",          "SSL_shutdown", "SSL_accept",  "SSL_clear",
+    "SSL_write", "SSL_write_early_data", "SSL_write_ex", "SSL_sendfile"};
 inline constexpr std::size_t kNeededFunctions = 3;
 // What both of these call, with SSL_read_ex's arguments and result, is probed in their place where it is found.
 inline constexpr std::array<std::string_view, 2> kReads = {"SSL_read", "SSL_read_ex"};
+// These are probed only where responses are asked for.
+inline constexpr std::array<std::string_view, 4> kWrites = {"SSL_write", "SSL_write_ex", "SSL_write_early_data",
+                                                            "SSL_sendfile"};
 inline constexpr char kInnerRead[] = "ssl_read_internal";
 
 // One file: all processes that map it share its inode, and so its probes.

@@ -1,19 +1,28 @@
 #pragma once
 /* What joins a TLS library's calls to the sockets they read. The tap's object defines the maps; that of the uprobes is
  * loaded later, with these very maps in place of its own. See docs/tls.md. */
-#include "lib/socket.bpf.h"
+#include "lib/response_record.bpf.h"
 
 enum {
 	TLS_STREAMS = 65536, /* sampled TLS connections open at once on a node */
+};
+
+/* What a TLS function does with plaintext. */
+enum tls_does {
+	TLS_NOTHING,
+	TLS_READS,
+	TLS_WRITES,
+	TLS_WRITES_FILE, /* of which only the size is known */
 };
 
 /* Of a thread: the TLS function it is in. */
 struct tls_call {
 	__u64 ssl;       /* SSL *; 0: in none */
 	__u64 sp;        /* stack pointer at its entry: tells its return from that of a call nested in it */
-	__u64 buffer;    /* where it puts plaintext, and */
+	__u64 buffer;    /* where it puts plaintext, or takes it from, and */
 	__u64 size_at;   /* where it puts how much; 0: it returns that */
 	__u64 conn_id;   /* of the connection it has received from; 0: none yet */
+	__u64 does;      /* an enum tls_does */
 };
 
 /* An SSL object. The pointer alone is not enough: two processes have equal ones. */
@@ -32,6 +41,7 @@ struct tls_stream {
 	__u32 severed; /* what it decrypts can no longer be followed: nothing more is copied */
 	__u32 after_send; /* the service has sent since its plaintext was last copied */
 	__u32 pad;
+	struct response_stream response; /* of what it encrypts, whose numbers begin with 0; `sent`: of the next byte */
 };
 
 PROBE_MAP struct {
