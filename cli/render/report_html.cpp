@@ -126,11 +126,24 @@ std::string egress_section(const v1::SessionStatus& status) {
 }
 
 std::string responses_section(const v1::SessionStatus& status) {
-  const std::string table = responses_text(status);
-  if (table.empty()) return "";
-  return fmt::format(
-      "<section>\n<h2>The shadow&#39;s responses against production&#39;s</h2>\n<p>{}</p>\n<pre>{}</pre>\n</section>\n",
-      escape_html(responses_summary(status)), escape_html(table));
+  const std::string summary = responses_summary(status);
+  if (summary.empty()) return "";
+  std::string out = fmt::format("<section>\n<h2>The shadow&#39;s responses against production&#39;s</h2>\n<p>{}</p>\n",
+                                escape_html(summary));
+  const auto rows = response_rows(status);
+  if (rows.empty()) return out + "</section>\n";
+  out +=
+      "<div class='wide'><table>\n<tr><th>Responses to</th><th class='number'>Same</th><th class='number'>Other "
+      "status</th><th class='number'>Other size</th><th class='number'>Other body</th><th>Not compared</th></tr>\n";
+  for (const ResponseRow& row : rows) {
+    out += fmt::format("<tr><td>{}</td>", escape_html(row.endpoint));
+    for (const std::uint64_t count : {row.same, row.other_status, row.other_size, row.other_body})
+      out += fmt::format("<td class='number'>{}</td>", count);
+    out += fmt::format("<td>{}</td></tr>\n", escape_html(row.not_compared));
+  }
+  out += "</table></div>\n";
+  for (const std::string& note : response_notes(status)) out += fmt::format("<p>{}</p>\n", escape_html(note));
+  return out + "</section>\n";
 }
 
 std::string charts_section(const SessionView& view) {

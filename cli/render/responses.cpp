@@ -1,72 +1,127 @@
 #include "cli/render/responses.h"
 
-#include <iterator>
+#include <algorithm>
 
 #include "cli/render/table.h"
 #include "cli/render/text.h"
 #include "fmt/format.h"
+#include "fmt/ranges.h"
 
 namespace gnomon::cli {
 namespace {
 
-struct Column {
+// Why a response is not compared.
+struct Cause {
   const char* name;
   std::uint64_t (v1::ResponseComparison::*count)() const;
+  const char* meaning;
 };
-constexpr Column kDifferent[] = {{"OTHER STATUS", &v1::ResponseComparison::other_status},
-                                 {"OTHER SIZE", &v1::ResponseComparison::other_size},
-                                 {"OTHER BODY", &v1::ResponseComparison::other_body}};
-constexpr Column kNotCompared[] = {{"lost", &v1::ResponseComparison::lost},
-                                   {"truncated", &v1::ResponseComparison::truncated},
-                                   {"unpaired", &v1::ResponseComparison::unpaired},
-                                   {"unanswered", &v1::ResponseComparison::unanswered},
-                                   {"unsupported", &v1::ResponseComparison::unsupported},
-                                   {"too many", &v1::ResponseComparison::too_many}};
+constexpr Cause kCauses[] = {
+    {"lost", &v1::ResponseComparison::lost, "not all that was to be captured of production's response was"},
+    {"truncated", &v1::ResponseComparison::truncated,
+     "nothing differs as far as it was captured; a higher shadow.compare_bytes compares more"},
+    {"unpaired", &v1::ResponseComparison::unpaired,
+     "which of production's responses answers the request is not certain"},
+    {"unanswered", &v1::ResponseComparison::unanswered, "the shadow gave no whole response in time"},
+    {"unsupported", &v1::ResponseComparison::unsupported, "where an answer ends cannot be told in this protocol"},
+    {"too many", &v1::ResponseComparison::too_many, "the memory for responses that wait to be compared was full"}};
 
-template <std::size_t N>
-std::uint64_t sum(const v1::ResponseComparison& responses, const Column (&columns)[N]) {
-  std::uint64_t sum = 0;
-  for (const Column& column : columns) sum += (responses.*column.count)();
+std::uint64_t differing(const v1::ResponseComparison& responses) {
+  return responses.other_status() + responses.other_size() + responses.other_body();
+}
+
+// Of all classes.
+v1::ResponseComparison total(const v1::SessionStatus& status) {
+  v1::ResponseComparison sum;
+  for (const v1::ResponseComparison& responses : status.responses()) {
+    sum.set_same(sum.same() + responses.same());
+    sum.set_other_status(sum.other_status() + responses.other_status());
+    sum.set_other_size(sum.other_size() + responses.other_size());
+    sum.set_other_body(sum.other_body() + responses.other_body());
+    sum.set_lost(sum.lost() + responses.lost());
+    sum.set_truncated(sum.truncated() + responses.truncated());
+    sum.set_unpaired(sum.unpaired() + responses.unpaired());
+    sum.set_unanswered(sum.unanswered() + responses.unanswered());
+    sum.set_unsupported(sum.unsupported() + responses.unsupported());
+    sum.set_too_many(sum.too_many() + responses.too_many());
+  }
   return sum;
 }
 
-// "3 lost, 1 unpaired", or "-".
+// "3 lost, 1 unpaired"; empty: all are compared.
 std::string not_compared(const v1::ResponseComparison& responses) {
-  std::string text;
-  for (const Column& column : kNotCompared)
-    if (const std::uint64_t count = (responses.*column.count)(); count > 0)
-      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count, column.name);
-  return text.empty() ? "-" : text;
+  std::vector<std::string> causes;
+  for (const Cause& cause : kCauses)
+    if (const std::uint64_t count = (responses.*cause.count)(); count > 0)
+      causes.push_back(fmt::format("{} {}", count, cause.name));
+  return fmt::format("{}", fmt::join(causes, ", "));
+}
+
+std::vector<v1::ResponseComparison> sorted(const v1::SessionStatus& status) {
+  std::vector<v1::ResponseComparison> rows(status.responses().begin(), status.responses().end());
+  std::ranges::stable_sort(rows, std::ranges::greater(), differing);
+  return rows;
+}
+
+std::string or_dash(std::uint64_t count) {
+  return count > 0 ? std::to_string(count) : "-";
 }
 
 }  // namespace
+
+std::vector<ResponseRow> response_rows(const v1::SessionStatus& status) {
+  std::vector<ResponseRow> rows;
+  for (const v1::ResponseComparison& responses : sorted(status)) {
+    const std::string causes = not_compared(responses);
+    rows.push_back({.endpoint = responses.endpoint(),
+                    .same = responses.same(),
+                    .other_status = responses.other_status(),
+                    .other_size = responses.other_size(),
+                    .other_body = responses.other_body(),
+                    .not_compared = causes.empty() ? "-" : causes});
+  }
+  return rows;
+}
+
+std::vector<std::string> response_notes(const v1::SessionStatus& status) {
+  const v1::ResponseComparison all = total(status);
+  std::vector<std::string> notes;
+  if (all.other_size() + all.other_body() > 0)
+    notes.emplace_back(
+        "other size, other body: also of what holds a time or a random number, or depends on writes that "
+        "are not replayed");
+  for (const Cause& cause : kCauses)
+    if ((all.*cause.count)() > 0) notes.push_back(fmt::format("{}: {}", cause.name, cause.meaning));
+  return notes;
+}
 
 std::string responses_text(const v1::SessionStatus& status) {
   if (!status.responses_problem().empty())
     return fmt::format("responses are not compared: {}\n", printable(status.responses_problem()));
   if (status.responses().empty()) return "";
-  Table table({"RESPONSES TO", "SAME", kDifferent[0].name, kDifferent[1].name, kDifferent[2].name, "NOT COMPARED"});
+  Table table({"RESPONSES TO", "SAME", "OTHER STATUS", "OTHER SIZE", "OTHER BODY", "NOT COMPARED"});
   table.right({1, 2, 3, 4});
-  for (const v1::ResponseComparison& responses : status.responses()) {
-    std::vector<std::string> row = {printable(responses.endpoint()), std::to_string(responses.same())};
-    for (const Column& column : kDifferent) row.push_back(std::to_string((responses.*column.count)()));
-    row.push_back(not_compared(responses));
-    table.add(std::move(row));
-  }
-  return table.render();
+  for (const ResponseRow& row : response_rows(status))
+    table.add({printable(row.endpoint), or_dash(row.same), or_dash(row.other_status), or_dash(row.other_size),
+               or_dash(row.other_body), row.not_compared});
+  std::string text = table.render();
+  for (const std::string& note : response_notes(status)) text += "  " + note + "\n";
+  return text;
 }
 
 std::string responses_summary(const v1::SessionStatus& status) {
   if (!status.responses_problem().empty()) return "not compared: " + printable(status.responses_problem());
   if (status.responses().empty()) return "";
-  std::uint64_t same = 0, different = 0, others = 0;
-  for (const v1::ResponseComparison& responses : status.responses()) {
-    same += responses.same();
-    different += sum(responses, kDifferent);
-    others += sum(responses, kNotCompared);
-  }
-  return fmt::format("of {} compared {} {} from production's; {} could not be compared", same + different, different,
-                     different == 1 ? "differs" : "differ", others);
+  const v1::ResponseComparison all = total(status), most = sorted(status).front();
+  const std::uint64_t different = differing(all);
+  std::string text =
+      fmt::format("of {} compared {} {} from production's", all.same() + different,
+                  different == 0 ? "none" : std::to_string(different), different > 1 ? "differ" : "differs");
+  if (different > 0)
+    text += fmt::format(", {} to {}", differing(most) == different ? "all" : fmt::format("{} of them", differing(most)),
+                        printable(most.endpoint()));
+  if (const std::string causes = not_compared(all); !causes.empty()) text += fmt::format("; not compared: {}", causes);
+  return text;
 }
 
 }  // namespace gnomon::cli
