@@ -9,8 +9,8 @@
 namespace gnomon::protocol {
 namespace {
 
-// As many as a connection may have at once, and then some whose requests were not whole, or not understood.
-constexpr std::size_t kMostStreams = 1024;
+// Services allow their clients 100 to 250 at once; more are of requests that were never whole, or not understood.
+constexpr std::size_t kMostStreams = 256;
 
 }  // namespace
 
