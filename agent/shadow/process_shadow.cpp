@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <future>
 #include <optional>
@@ -275,7 +276,18 @@ class ProcessShadow final : public Shadow {
     const std::vector<std::string> lines = output_->lines();
     if (lines.empty()) text += "; it wrote nothing";
     for (std::size_t i = 0; i < lines.size(); ++i) text += (i == 0 ? "; its last lines: " : " | ") + lines[i];
-    return absl::Status(status.code(), text + egress_->refused_text());
+    return absl::Status(status.code(), text + full_text(lines) + egress_->refused_text());
+  }
+
+  // A copy that did not fit is gone again by now: only its last lines tell.
+  std::string full_text(const std::vector<std::string>& lines) const {
+    const std::string full = std::strerror(ENOSPC);
+    if (std::ranges::none_of(lines, [&](const std::string& line) { return line.find(full) != std::string::npos; }))
+      return "";
+    return fmt::format(
+        "; it may write {}, in which a file that it opens for writing counts as a whole: raise "
+        "resource_allocation.memory, of which that is half, or --budget-memory",
+        format_bytes(writable_));
   }
 
   const std::shared_ptr<StateDirectory> state_;

@@ -118,6 +118,23 @@ TEST_F(ShadowBudget, RefusesFilesThatFillUpAndKillsNothing) {
   EXPECT_TRUE(shadow_->alive());
 }
 
+// As a database does with files that are larger than what may be written: they are copied when they are opened.
+TEST_F(ShadowBudget, SaysWhatToDoWhereTheFilesThatItOpensDoNotFit) {
+  files_.file("table", std::string(80u << 20, 'x'));
+  const std::string server =
+      files_.file("database.py", fmt::format("open('{}/table', 'r+b')\n", files_.path()) + kEvalServer);
+  service_.reset();
+  port_ = free_port();
+  ASSERT_NO_FATAL_FAILURE(start_service({"/usr/bin/python3", server, "0.0.0.0", std::to_string(port_)}, "/"));
+  ASSERT_NO_FATAL_FAILURE(begin_shadow(spec(MilliCpu{250}, Bytes{128u << 20})));
+  const auto ready = shadow_->wait_ready({kReadyTimeout});
+  ASSERT_FALSE(ready.ok());
+  const std::string said(ready.status().message());
+  EXPECT_THAT(said, HasSubstr("No space left on device"));
+  EXPECT_THAT(said, HasSubstr("it may write 64Mi, in which a file that it opens for writing counts as a whole: raise "
+                              "resource_allocation.memory"));
+}
+
 // What it may take to start is what is free; when it is ready it is held to its own.
 TEST_F(ShadowBudget, LetsAShadowStartWithWhatIsFreeAndThenHoldsItToItsLimit) {
   const auto quota = [this] { return number_in({"cpu.cfs_quota_us", "cpu.max"}, "s1"); };

@@ -24,29 +24,12 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::StartsWith;
 
-class ShadowEgress : public ::testing::Test {
+class ShadowEgress : public EvalShadow {
  protected:
-  void SetUp() override {
-    if (const std::string missing = missing_for_shadows(); !missing.empty()) GTEST_SKIP() << missing;
-    port_ = free_port();
-    const std::string script = files_.file("eval.py", kEvalServer);
-    service_ = std::make_unique<Service>(
-        std::vector<std::string>{"/usr/bin/python3", script, "0.0.0.0", std::to_string(port_)}, "/");
-    const auto instance = wait_for_instance(port_);
-    ASSERT_TRUE(instance.ok()) << instance.status();
-    instance_ = *instance;
-    auto runtime = Runtime::create(state_.path(), kTestBudget);
-    ASSERT_TRUE(runtime.ok()) << runtime.status();
-    runtime_ = std::move(*runtime);
-  }
-
   void start_shadow(std::vector<egress::EgressRule> rules = {}) {
-    auto shadow = runtime_->start(
-        {.id = "s1", .instance = instance_, .cpu = MilliCpu{250}, .memory = Bytes{128u << 20}, .egress = rules});
-    ASSERT_TRUE(shadow.ok()) << shadow.status();
-    shadow_ = std::move(*shadow);
-    const auto ready = shadow_->wait_ready({kReadyTimeout});
-    ASSERT_TRUE(ready.ok()) << ready.status();
+    Spec wanted = spec(MilliCpu{250}, Bytes{128u << 20});
+    wanted.egress = std::move(rules);
+    EvalShadow::start_shadow(wanted);
   }
 
   static egress::EgressRule rule(const std::string& to, std::uint16_t port, const std::string& redirect,
@@ -57,15 +40,6 @@ class ShadowEgress : public ::testing::Test {
     made.redirect = egress::SocketAddress{document::parse_address(redirect).value(), redirect_port};
     return made;
   }
-
-  std::string inside(const std::string& expression) { return evaluate(*shadow_, expression); }
-
-  TemporaryDirectory files_, state_;
-  std::uint16_t port_ = 0;
-  std::unique_ptr<Service> service_;
-  discovery::Instance instance_;
-  std::unique_ptr<Runtime> runtime_;
-  std::unique_ptr<Shadow> shadow_;
 };
 
 TEST_F(ShadowEgress, IsDeniedAndCountedByDefault) {

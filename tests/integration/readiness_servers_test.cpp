@@ -15,30 +15,16 @@ using protocol::program_path;
 using ::testing::Contains;
 using ::testing::HasSubstr;
 
-class ReadinessOfADatabase : public ::testing::Test {
+class ReadinessOfADatabase : public ShadowTest {
  protected:
-  void SetUp() override {
-    if (const std::string missing = missing_for_shadows(); !missing.empty()) GTEST_SKIP() << missing;
-  }
-
   void start_shadow(std::uint16_t port) {
-    const auto instance = wait_for_instance(port);
-    ASSERT_TRUE(instance.ok()) << instance.status();
-    auto runtime = Runtime::create(state_.path(), kTestBudget);
-    ASSERT_TRUE(runtime.ok()) << runtime.status();
-    runtime_ = std::move(*runtime);
-    auto shadow = runtime_->start({"s1", *instance, MilliCpu{500}, Bytes{512u << 20}});
-    ASSERT_TRUE(shadow.ok()) << shadow.status();
-    shadow_ = std::move(*shadow);
+    ASSERT_NO_FATAL_FAILURE(find_service(port));
+    begin_shadow(spec(MilliCpu{500}, Bytes{512u << 20}));
   }
   // What a client prints that runs in the shadow's network.
   std::string in_its_network(const std::string& command) {
     return output_of(fmt::format("nsenter --net=/proc/{}/ns/net {}", shadow_->pid(), command));
   }
-
-  TemporaryDirectory state_;
-  std::unique_ptr<Runtime> runtime_;
-  std::unique_ptr<Shadow> shadow_;
 };
 
 constexpr Nanos kLong = std::chrono::seconds(90);  // also in an emulated machine

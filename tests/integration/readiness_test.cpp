@@ -48,21 +48,16 @@ print('serving', flush=True)
 while True: listener.accept()[0].close()
 )";
 
-class Readiness : public ::testing::Test {
+class Readiness : public ShadowTest {
  protected:
   void SetUp() override {
-    if (const std::string missing = missing_for_shadows(); !missing.empty()) GTEST_SKIP() << missing;
+    ShadowTest::SetUp();
+    if (IsSkipped()) return;
     const std::string script = files_.file("warming.py", kWarmingServer);
     service_ =
         std::make_unique<Service>(std::vector<std::string>{"/usr/bin/python3", script, std::to_string(port_)}, "/");
-    const auto instance = wait_for_instance(port_);
-    ASSERT_TRUE(instance.ok()) << instance.status();
-    auto runtime = Runtime::create(state_.path(), kTestBudget);
-    ASSERT_TRUE(runtime.ok()) << runtime.status();
-    runtime_ = std::move(*runtime);
-    auto shadow = runtime_->start({"s1", *instance, MilliCpu{500}, Bytes{128u << 20}});
-    ASSERT_TRUE(shadow.ok()) << shadow.status();
-    shadow_ = std::move(*shadow);
+    ASSERT_NO_FATAL_FAILURE(find_service(port_));
+    begin_shadow(spec(MilliCpu{500}, Bytes{128u << 20}));
   }
 
   std::string refusal(Nanos timeout, const std::string& path) {
@@ -70,12 +65,11 @@ class Readiness : public ::testing::Test {
     return ready.ok() ? "ready" : std::string(ready.status().message());
   }
 
-  TemporaryDirectory files_, state_;
   const std::uint16_t port_ = free_port();
   std::unique_ptr<Service> service_;
-  std::unique_ptr<Runtime> runtime_;
-  std::unique_ptr<Shadow> shadow_;
 };
+
+class ReadinessOfAnOpenPort : public ShadowTest {};
 
 TEST_F(Readiness, IsWhatTheServiceSaysOfItself) {
   const auto ready = shadow_->wait_ready({kReadyTimeout, "/healthz"});
@@ -109,20 +103,14 @@ TEST_F(Readiness, OfAShadowThatDiesIsToldWithItsStatusAndLastLines) {
   EXPECT_THAT(text, HasSubstr("the disk is full"));
 }
 
-TEST(ReadinessOfAnOpenPort, IsThatTheServiceTakesAConnection) {
-  if (const std::string missing = missing_for_shadows(); !missing.empty()) GTEST_SKIP() << missing;
-  TemporaryDirectory files, state;
+TEST_F(ReadinessOfAnOpenPort, IsThatTheServiceTakesAConnection) {
   const std::uint16_t port = free_port();
-  const Service service({"/usr/bin/python3", files.file("late.py", kLateServer), std::to_string(port)}, "/");
-  const auto instance = wait_for_instance(port);
-  ASSERT_TRUE(instance.ok()) << instance.status();
-  auto runtime = Runtime::create(state.path(), kTestBudget);
-  ASSERT_TRUE(runtime.ok()) << runtime.status();
-  auto shadow = (*runtime)->start({"s1", *instance, MilliCpu{500}, Bytes{128u << 20}});
-  ASSERT_TRUE(shadow.ok()) << shadow.status();
-  const auto early = (*shadow)->wait_ready({1s});
+  const Service service({"/usr/bin/python3", files_.file("late.py", kLateServer), std::to_string(port)}, "/");
+  ASSERT_NO_FATAL_FAILURE(find_service(port));
+  ASSERT_NO_FATAL_FAILURE(begin_shadow(spec(MilliCpu{500}, Bytes{128u << 20})));
+  const auto early = shadow_->wait_ready({1s});
   ASSERT_FALSE(early.ok()) << "an open port that nobody serves was taken for a service";
-  const auto ready = (*shadow)->wait_ready({kReadyTimeout});
+  const auto ready = shadow_->wait_ready({kReadyTimeout});
   ASSERT_TRUE(ready.ok()) << ready.status();
 }
 

@@ -24,10 +24,11 @@ using protocol::program_path;
 using ::testing::HasSubstr;
 
 // A root file system with nothing but busybox, whose web server runs from it on the host's loopback.
-class ShadowOfContainer : public ::testing::Test {
+class ShadowOfContainer : public ShadowTest {
  protected:
   void SetUp() override {
-    if (const std::string missing = missing_for_shadows(); !missing.empty()) GTEST_SKIP() << missing;
+    ShadowTest::SetUp();
+    if (IsSkipped()) return;
     if (program_path("busybox").empty()) GTEST_SKIP() << "busybox is not installed (package busybox-static)";
     for (const char* directory : {"bin", "www", "proc", "sys", "dev", "etc", "run", "tmp"})
       fs::create_directories(rootfs_ + "/" + directory);
@@ -36,6 +37,7 @@ class ShadowOfContainer : public ::testing::Test {
   }
   // The cgroups that the container's own are made in belong to this test, and so does what is left in them.
   void TearDown() override {
+    ShadowTest::TearDown();
     std::vector<std::string> left;
     for (const Hierarchy& hierarchy : hierarchies(kCgroupRoot)) {
       if (!fs::exists(hierarchy.mount + cgroup_)) continue;
@@ -51,25 +53,18 @@ class ShadowOfContainer : public ::testing::Test {
   std::string command() const { return fmt::format("/bin/busybox httpd -f -p 127.0.0.1:{} -h /www", port_); }
 
   void expect_a_shadow_that_answers() {
-    const auto instance = wait_for_instance(port_);
-    ASSERT_TRUE(instance.ok()) << instance.status();
-    auto runtime = Runtime::create(state_.path(), kTestBudget);
-    ASSERT_TRUE(runtime.ok()) << runtime.status();
-    auto shadow = (*runtime)->start({"s1", *instance, MilliCpu{500}, Bytes{64u << 20}});
-    ASSERT_TRUE(shadow.ok()) << shadow.status();
-    const auto ready = (*shadow)->wait_ready({kReadyTimeout});
-    ASSERT_TRUE(ready.ok()) << ready.status();
-    const auto answer = http_get((*shadow)->replay_netns(), (*shadow)->address(), port_, "/index.html");
+    ASSERT_NO_FATAL_FAILURE(find_service(port_));
+    ASSERT_NO_FATAL_FAILURE(start_shadow(spec(MilliCpu{500}, Bytes{64u << 20})));
+    const auto answer = http_get(shadow_->replay_netns(), shadow_->address(), port_, "/index.html");
     EXPECT_EQ(answer.value_or(std::string(answer.status().message())), "from a container");
-    const std::string root = fmt::format("/proc/{}/root", (*shadow)->pid());
+    const std::string root = fmt::format("/proc/{}/root", shadow_->pid());
     EXPECT_TRUE(fs::exists(root + "/bin/busybox"));
     EXPECT_FALSE(fs::exists(root + "/usr")) << "the host's root is not there";
     EXPECT_EQ(output_of(fmt::format("echo changed > {}/www/index.html", root)), "");
-    shadow->reset();
+    shadow_.reset();
     EXPECT_EQ(http_get(-1, "127.0.0.1", port_, "/index.html").value_or("no answer"), "from a container");
   }
 
-  TemporaryDirectory files_, state_;
   const std::string rootfs_ = files_.path() + "/rootfs", cgroup_ = fmt::format("/gnomon-test-{}", ::getpid());
   const std::uint16_t port_ = free_port();
 };

@@ -163,35 +163,54 @@ std::string missing_for_shadows() {
   return "";
 }
 
-void EvalShadow::SetUp() {
+void ShadowTest::SetUp() {
   if (const std::string missing = missing_for_shadows(); !missing.empty()) GTEST_SKIP() << missing;
-  port_ = free_port();
-  script_ = files_.file("eval.py", preamble_ + kEvalServer);
-  start_service({"/usr/bin/python3", script_, "0.0.0.0", std::to_string(port_)}, "/");
+}
+
+void ShadowTest::TearDown() {
+  if (!HasFailure() || !shadow_) return;
+  for (const std::string& line : shadow_->log_tail()) std::cerr << "shadow: " << line << "\n";
+}
+
+void ShadowTest::find_service(std::uint16_t port) {
+  const auto instance = wait_for_instance(port);
+  ASSERT_TRUE(instance.ok()) << instance.status();
+  instance_ = *instance;
+}
+
+void ShadowTest::make_runtime() {
   auto runtime = Runtime::create(state_.path(), kTestBudget);
   ASSERT_TRUE(runtime.ok()) << runtime.status();
   runtime_ = std::move(*runtime);
 }
 
-void EvalShadow::TearDown() {
-  if (!HasFailure() || !shadow_) return;
-  for (const std::string& line : shadow_->log_tail()) std::cerr << "shadow: " << line << "\n";
+void ShadowTest::begin_shadow(const Spec& spec) {
+  if (!runtime_) make_runtime();
+  if (!runtime_) return;
+  auto shadow = runtime_->start(spec);
+  ASSERT_TRUE(shadow.ok()) << shadow.status();
+  shadow_ = std::move(*shadow);
+}
+
+void ShadowTest::start_shadow(const Spec& spec, Nanos timeout) {
+  ASSERT_NO_FATAL_FAILURE(begin_shadow(spec));
+  const auto ready = shadow_->wait_ready({timeout});
+  ASSERT_TRUE(ready.ok()) << ready.status();
+}
+
+void EvalShadow::SetUp() {
+  ShadowTest::SetUp();
+  if (IsSkipped()) return;
+  port_ = free_port();
+  script_ = files_.file("eval.py", preamble_ + kEvalServer);
+  ASSERT_NO_FATAL_FAILURE(start_service({"/usr/bin/python3", script_, "0.0.0.0", std::to_string(port_)}, "/"));
+  make_runtime();
 }
 
 void EvalShadow::start_service(const std::vector<std::string>& argv, const std::string& directory,
                                const std::function<void()>& before_exec) {
   service_ = std::make_unique<Service>(argv, directory, before_exec);
-  const auto instance = wait_for_instance(port_);
-  ASSERT_TRUE(instance.ok()) << instance.status();
-  instance_ = *instance;
-}
-
-void EvalShadow::start_shadow(Bytes memory) {
-  auto shadow = runtime_->start({"s1", instance_, MilliCpu{250}, memory});
-  ASSERT_TRUE(shadow.ok()) << shadow.status();
-  shadow_ = std::move(*shadow);
-  const auto ready = shadow_->wait_ready({kReadyTimeout});
-  ASSERT_TRUE(ready.ok()) << ready.status();
+  find_service(port_);
 }
 
 std::string EvalShadow::state_directory() const {

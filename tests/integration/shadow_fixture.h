@@ -68,30 +68,46 @@ std::string missing_for_shadows();
 inline constexpr Budget kTestBudget{MilliCpu{1000}, Bytes{2ull << 30}};
 inline constexpr Nanos kReadyTimeout = std::chrono::seconds(20);
 
-// A server that evaluates expressions, and its shadow "s1".
-class EvalShadow : public ::testing::Test {
+// A service of the test's own, and its shadow "s1" in a runtime of the test's own.
+class ShadowTest : public ::testing::Test {
+ protected:
+  void SetUp() override;     // skips where shadows cannot be made
+  void TearDown() override;  // of a failed test it shows what the shadow wrote
+
+  void find_service(std::uint16_t port);  // waits for it
+  Spec spec(MilliCpu cpu, Bytes memory) const {
+    return {.id = "s1", .instance = instance_, .cpu = cpu, .memory = memory};
+  }
+  void make_runtime();
+  void begin_shadow(const Spec& spec);                                 // is not up yet
+  void start_shadow(const Spec& spec, Nanos timeout = kReadyTimeout);  // is up
+
+  TemporaryDirectory files_, state_;
+  discovery::Instance instance_;
+  std::unique_ptr<Runtime> runtime_;  // made with the first shadow
+  std::unique_ptr<Shadow> shadow_;
+};
+
+// Of a server that evaluates expressions.
+class EvalShadow : public ShadowTest {
  protected:
   void SetUp() override;
-  void TearDown() override;  // of a failed test it shows what the shadow wrote
   // `preamble` is Python that runs before the server: what expressions may use.
   explicit EvalShadow(const std::string& preamble = "") : preamble_(preamble) {}
 
   void start_service(
       const std::vector<std::string>& argv, const std::string& directory,
       const std::function<void()>& before_exec = [] {});
-  void start_shadow(Bytes memory = Bytes{128u << 20});
+  using ShadowTest::start_shadow;
+  void start_shadow(Bytes memory = Bytes{128u << 20}) { start_shadow(spec(MilliCpu{250}, memory)); }
 
   std::string inside(const std::string& expression) { return evaluate(*shadow_, expression); }
   std::string state_directory() const;  // the names of the state directories
 
   const std::string preamble_;
-  TemporaryDirectory files_, state_;
   std::uint16_t port_ = 0;
   std::string script_;
   std::unique_ptr<Service> service_;
-  discovery::Instance instance_;
-  std::unique_ptr<Runtime> runtime_;
-  std::unique_ptr<Shadow> shadow_;
 };
 
 }  // namespace gnomon::shadow

@@ -18,28 +18,11 @@ using protocol::program_path;
 using ::testing::Contains;
 using ::testing::HasSubstr;
 
-class ShadowOfServer : public ::testing::Test {
+class ShadowOfServer : public ShadowTest {
  protected:
-  void SetUp() override {
-    if (const std::string missing = missing_for_shadows(); !missing.empty()) GTEST_SKIP() << missing;
-  }
-  void TearDown() override {
-    if (!HasFailure() || !shadow_) return;
-    for (const std::string& line : shadow_->log_tail()) std::cerr << "shadow: " << line << "\n";
-  }
-
   void start_shadow(std::uint16_t port, Bytes memory = Bytes{256u << 20}) {
-    const auto instance = wait_for_instance(port);
-    ASSERT_TRUE(instance.ok()) << instance.status();
-    production_ = instance->pid;
-    auto runtime = Runtime::create(state_.path(), kTestBudget);
-    ASSERT_TRUE(runtime.ok()) << runtime.status();
-    runtime_ = std::move(*runtime);
-    auto shadow = runtime_->start({"s1", *instance, MilliCpu{500}, memory});
-    ASSERT_TRUE(shadow.ok()) << shadow.status();
-    shadow_ = std::move(*shadow);
-    const auto ready = shadow_->wait_ready({std::chrono::seconds(60)});
-    ASSERT_TRUE(ready.ok()) << ready.status();
+    ASSERT_NO_FATAL_FAILURE(find_service(port));
+    ShadowTest::start_shadow(spec(MilliCpu{500}, memory), std::chrono::seconds(60));
   }
   std::string body(const std::string& target) {
     const auto answer = http_get(shadow_->replay_netns(), shadow_->address(), shadow_->port(), target);
@@ -49,11 +32,6 @@ class ShadowOfServer : public ::testing::Test {
   std::string in_its_network(const std::string& command) {
     return output_of(fmt::format("nsenter --net=/proc/{}/ns/net {}", shadow_->pid(), command));
   }
-
-  TemporaryDirectory files_, state_;
-  pid_t production_ = 0;
-  std::unique_ptr<Runtime> runtime_;
-  std::unique_ptr<Shadow> shadow_;
 };
 
 // A database that runs is, to its copy, one that has crashed: the files are there, with the log that makes them whole.
@@ -115,7 +93,7 @@ TEST_F(ShadowOfServer, GunicornWithItsWorkers) {
       {"/usr/bin/python3", "-m", "gunicorn", "-w", "2", "-b", fmt::format("0.0.0.0:{}", port), "app:app"},
       files_.path());
   ASSERT_NO_FATAL_FAILURE(start_shadow(port));
-  EXPECT_EQ(production_, gunicorn.pid());
+  EXPECT_EQ(instance_.pid, gunicorn.pid());
   const std::string first = body("/");
   int worker = 0, master = 0;
   ASSERT_EQ(std::sscanf(first.c_str(), "%d of %d", &worker, &master), 2) << first;

@@ -21,28 +21,20 @@
 namespace gnomon::shadow {
 namespace {
 
-class ShadowOfService : public ::testing::Test {
+class ShadowOfService : public ShadowTest {
  protected:
-  void SetUp() override {
-    if (const std::string missing = missing_for_shadows(); !missing.empty()) GTEST_SKIP() << missing;
-  }
-
   // Shadows what listens on the port and expects `body` of it.
   void expect_same_answer(std::uint16_t port, const std::string& target, const std::string& body) {
-    const auto instance = wait_for_instance(port);
-    ASSERT_TRUE(instance.ok()) << instance.status();
-    auto runtime = Runtime::create(state_.path(), kTestBudget);
-    ASSERT_TRUE(runtime.ok()) << runtime.status();
-    auto shadow = (*runtime)->start({"s1", *instance, MilliCpu{500}, Bytes{256u << 20}});
-    ASSERT_TRUE(shadow.ok()) << shadow.status();
-    const auto listeners = (*shadow)->wait_ready({kReadyTimeout});
+    ASSERT_NO_FATAL_FAILURE(find_service(port));
+    ASSERT_NO_FATAL_FAILURE(begin_shadow(spec(MilliCpu{500}, Bytes{256u << 20})));
+    const auto listeners = shadow_->wait_ready({kReadyTimeout});
     ASSERT_TRUE(listeners.ok()) << listeners.status();
-    EXPECT_EQ(listeners->size(), instance->listeners.size());
-    EXPECT_TRUE((*shadow)->alive());
-    const auto answer = http_get((*shadow)->replay_netns(), (*shadow)->address(), (*shadow)->port(), target);
+    EXPECT_EQ(listeners->size(), instance_.listeners.size());
+    EXPECT_TRUE(shadow_->alive());
+    const auto answer = http_get(shadow_->replay_netns(), shadow_->address(), shadow_->port(), target);
     ASSERT_TRUE(answer.ok()) << answer.status();
     EXPECT_EQ(*answer, body);
-    EXPECT_EQ(discovery::find_instance("/proc", "/sys/fs/cgroup", port, std::nullopt)->pid, instance->pid)
+    EXPECT_EQ(discovery::find_instance("/proc", "/sys/fs/cgroup", port, std::nullopt)->pid, instance_.pid)
         << "the shadow is taken for production";
   }
 
@@ -54,8 +46,6 @@ class ShadowOfService : public ::testing::Test {
                     "events {{}}\nhttp {{ access_log off; server {{ listen 0.0.0.0:{}; root {}/html; }} }}\n",
                     daemon, files_.path(), files_.path(), port, files_.path()));
   }
-
-  TemporaryDirectory files_, state_;
 };
 
 TEST_F(ShadowOfService, NginxInTheForeground) {
