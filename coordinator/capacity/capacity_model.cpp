@@ -155,7 +155,8 @@ Estimate CapacityModel::spread(const Function& of_curve, double own_error) const
     down += least * least;
     up += most * most;
   }
-  constexpr double width = kNormal * kDependence;
+  // Birge's ratio (Physical Review 40, 1932): what fits badly is known as much less well.
+  const double width = kNormal * kDependence * std::sqrt(std::max(1.0, fit_.misfit));
   return {value, value * std::exp(-width * std::sqrt(down)), value * std::exp(width * std::sqrt(up))};
 }
 
