@@ -19,15 +19,19 @@ namespace {
 constexpr std::size_t kMostInboxBytes = 64u << 20;
 // Room for requests that is kept from one hand-over to the next; what a burst took is given back.
 constexpr std::size_t kKeptItems = 4096;
+// How long requests may wait to be handed over while others come, a small part of the replay's lag: to be woken by the
+// tap's thread for each few would cost both threads more.
+constexpr Nanos kHandOver = std::chrono::milliseconds(5);
 
 }  // namespace
 
-struct Load::Impl {
+struct Load::Impl final : replay::Loop::Handler {
   replay::Loop loop;
   std::optional<replay::Replayer> replayer;  // touched on the thread only
   std::thread thread;
 
-  // What the tap's thread hands over, in order; the replayer's thread is woken for the first, and takes all there is.
+  // What the tap's thread hands over, in order; the replayer's thread is woken for the first, and then takes all there
+  // is every now and then, until there is nothing.
   struct ConnectionEnd {
     std::uint64_t conn_id;
   };
@@ -37,19 +41,35 @@ struct Load::Impl {
   std::vector<Item> taken;      // from it, on the replayer's thread; empty between hand-overs
   std::size_t inbox_bytes = 0;  // of the requests
   std::uint64_t turned_away = 0;
+  bool collected = false;  // the replayer's thread will look, and need not be woken
 
-  void wake() {
-    loop.post([this] { take_inbox(); });
+  // `fill` adds to the inbox.
+  template <class Fill>
+  void hand_over(Fill fill) {
+    bool wake = false;
+    {
+      const std::lock_guard lock(inbox_mutex);
+      fill();
+      wake = !std::exchange(collected, true);
+    }
+    if (wake) loop.post([this] { on_time(); });
   }
 
-  void take_inbox() {
+  void on_time() override {
+    if (take_inbox()) loop.wake(*this, std::chrono::steady_clock::now() + kHandOver);
+  }
+
+  // False: there was nothing.
+  bool take_inbox() {
     std::uint64_t dropped = 0;
     {
       const std::lock_guard lock(inbox_mutex);
       taken.swap(inbox);
       dropped = std::exchange(turned_away, 0);
       inbox_bytes = 0;
+      collected = dropped > 0 || !taken.empty();
     }
+    if (!collected) return false;
     if (dropped > 0) replayer->turn_away(dropped);
     for (Item& item : taken) {
       if (auto* request = std::get_if<protocol::Request>(&item)) {
@@ -60,12 +80,16 @@ struct Load::Impl {
     }
     taken.clear();
     if (taken.capacity() > kKeptItems) std::vector<Item>().swap(taken);
+    return true;
   }
 
-  // Runs `call` on the replayer's thread and waits for what it returns.
+  // Runs `call` on the replayer's thread, after what was handed over before, and waits for what it returns.
   template <class Call>
   auto ask(Call call) {
-    std::packaged_task<std::invoke_result_t<Call, replay::Replayer&>()> task([this, &call] { return call(*replayer); });
+    std::packaged_task<std::invoke_result_t<Call, replay::Replayer&>()> task([this, &call] {
+      on_time();
+      return call(*replayer);
+    });
     auto answer = task.get_future();
     loop.post([&task] { task(); });
     return answer.get();
@@ -105,22 +129,20 @@ Load::~Load() {
 }
 
 void Load::offer(std::vector<protocol::Request> requests) {
-  const std::lock_guard lock(impl_->inbox_mutex);
-  if (impl_->inbox.empty() && !requests.empty()) impl_->wake();
-  for (protocol::Request& request : requests) {
-    if (impl_->inbox_bytes > kMostInboxBytes) {
-      ++impl_->turned_away;
-      continue;
+  impl_->hand_over([&] {
+    for (protocol::Request& request : requests) {
+      if (impl_->inbox_bytes > kMostInboxBytes) {
+        ++impl_->turned_away;
+        continue;
+      }
+      impl_->inbox_bytes += request.bytes->size();
+      impl_->inbox.emplace_back(std::move(request));
     }
-    impl_->inbox_bytes += request.bytes->size();
-    impl_->inbox.emplace_back(std::move(request));
-  }
+  });
 }
 
 void Load::end_connection(std::uint64_t conn_id) {
-  const std::lock_guard lock(impl_->inbox_mutex);
-  if (impl_->inbox.empty()) impl_->wake();
-  impl_->inbox.emplace_back(Impl::ConnectionEnd{conn_id});
+  impl_->hand_over([&] { impl_->inbox.emplace_back(Impl::ConnectionEnd{conn_id}); });
 }
 
 void Load::set_phase(const replay::Phase& phase) {
