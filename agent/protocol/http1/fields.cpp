@@ -62,7 +62,6 @@ bool Http1Fields::add(std::string_view line) {
   const auto colon = line.find(':');
   if (colon == std::string_view::npos || !is_http1_token(line.substr(0, colon))) return false;
   const std::string_view name = line.substr(0, colon), value = trim_blanks(line.substr(colon + 1));
-  if (value.find('\0') != std::string_view::npos || value.find('\r') != std::string_view::npos) return false;
   switch (name.size()) {
     case 7:
       if (equals_ignoring_case(name, "upgrade")) upgrade = true;

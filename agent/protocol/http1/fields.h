@@ -13,8 +13,9 @@ struct Http1Fields {
   bool chunked = false;            // … and its last coding is chunked
   bool close = false, keep_alive = false, upgrade = false;
 
-  // Takes in one field line, without its line end. False: malformed (name, space before the colon, obs-fold, control
-  // bytes), or its length or coding is not certain (differing or bad lengths, chunked applied twice).
+  // Takes in one field line, without its line end, in which there is no CR and no NUL: whoever found the line's end has
+  // looked for them. False: malformed (name, space before the colon, obs-fold), or its length or coding is not certain
+  // (differing or bad lengths, chunked applied twice).
   bool add(std::string_view line);
 };
 
