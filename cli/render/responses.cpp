@@ -63,6 +63,21 @@ std::vector<v1::ResponseComparison> sorted(const v1::SessionStatus& status) {
   return rows;
 }
 
+// "GET 20, EXISTS 3, and 2 more classes".
+std::string where_differing(const v1::SessionStatus& status) {
+  constexpr std::size_t kNamed = 3;
+  std::vector<std::string> classes;
+  for (const v1::ResponseComparison& responses : sorted(status))
+    if (differing(responses) > 0)
+      classes.push_back(fmt::format("{} {}", printable(responses.endpoint()), differing(responses)));
+  if (classes.size() > kNamed + 1) {
+    const std::size_t more = classes.size() - kNamed;
+    classes.resize(kNamed);
+    classes.push_back(fmt::format("and {} more classes", more));
+  }
+  return fmt::format("{}", fmt::join(classes, ", "));
+}
+
 std::string or_dash(std::uint64_t count) {
   return count > 0 ? std::to_string(count) : "-";
 }
@@ -112,14 +127,12 @@ std::string responses_text(const v1::SessionStatus& status) {
 std::string responses_summary(const v1::SessionStatus& status) {
   if (!status.responses_problem().empty()) return "not compared: " + printable(status.responses_problem());
   if (status.responses().empty()) return "";
-  const v1::ResponseComparison all = total(status), most = sorted(status).front();
+  const v1::ResponseComparison all = total(status);
   const std::uint64_t different = differing(all);
   std::string text =
       fmt::format("of {} compared {} {} from production's", all.same() + different,
                   different == 0 ? "none" : std::to_string(different), different > 1 ? "differ" : "differs");
-  if (different > 0)
-    text += fmt::format(", {} to {}", differing(most) == different ? "all" : fmt::format("{} of them", differing(most)),
-                        printable(most.endpoint()));
+  if (different > 0) text += fmt::format(" ({})", where_differing(status));
   if (const std::string causes = not_compared(all); !causes.empty()) text += fmt::format("; not compared: {}", causes);
   return text;
 }

@@ -23,7 +23,7 @@ std::vector<std::string> response_notes(const v1::SessionStatus& status);
 // Both, or why there is nothing; empty if responses are not compared.
 std::string responses_text(const v1::SessionStatus& status);
 
-// "of 1200 compared 3 differ from production's, 2 of them to GET /users/{}; not compared: 5 lost", in one
+// "of 1200 compared 3 differ from production's (GET /users/{} 2, GET / 1); not compared: 5 lost", in one
 // line; empty if responses are not compared.
 std::string responses_summary(const v1::SessionStatus& status);
 

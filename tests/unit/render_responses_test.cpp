@@ -42,16 +42,18 @@ TEST(Responses, WhatDiffersComesFirstAndWhatOccursIsExplained) {
 
 TEST(Responses, OneLineSaysHowManyDifferAndWhere) {
   EXPECT_EQ(responses_summary(compared()),
-            "of 109 compared 7 differ from production's, all to STRLEN <b>; not compared: 1 lost, 7 truncated");
+            "of 109 compared 7 differ from production's (STRLEN <b> 7); not compared: 1 lost, 7 truncated");
   v1::SessionStatus status;
   EXPECT_EQ(responses_summary(status), "");
   add(status, "GET", 5);
   EXPECT_EQ(responses_summary(status), "of 5 compared none differs from production's");
   status.mutable_responses(0)->set_other_size(1);
-  EXPECT_EQ(responses_summary(status), "of 6 compared 1 differs from production's, all to GET");
+  EXPECT_EQ(responses_summary(status), "of 6 compared 1 differs from production's (GET 1)");
   add(status, "PING", 0).set_other_body(2);
-  EXPECT_EQ(responses_summary(status), "of 8 compared 3 differ from production's, 2 of them to PING");
-  status.mutable_responses()->RemoveLast();
+  EXPECT_EQ(responses_summary(status), "of 8 compared 3 differ from production's (PING 2, GET 1)");
+  for (const char* endpoint : {"A", "B", "C"}) add(status, endpoint, 0).set_other_status(1);
+  EXPECT_EQ(responses_summary(status),
+            "of 11 compared 6 differ from production's (PING 2, GET 1, A 1, and 2 more classes)");
   status.set_responses_problem("it is under TLS");
   EXPECT_EQ(responses_summary(status), "not compared: it is under TLS");
   EXPECT_EQ(responses_text(status), "responses are not compared: it is under TLS\n");
