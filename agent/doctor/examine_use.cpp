@@ -243,6 +243,16 @@ std::vector<Check> examine_probe(const Facts& facts) {
       facts, &Capabilities::packets,
       {.id = "spliced", .area = "probe", .seen = "", .uses = "captures services that splice, from their packets"},
       "what a service splices is counted, and not captured"));
+  checks.push_back(examine_optional(facts, &Capabilities::responses,
+                                    {.id = "compared",
+                                     .area = "probe",
+                                     .seen = "",
+                                     .uses = "copies responses where they are compared with the shadow's"},
+                                    "responses are not compared but under TLS"));
+  checks.push_back(examine_optional(
+      facts, &Capabilities::leaving,
+      {.id = "from_files", .area = "probe", .seen = "", .uses = "copies those that are sent from files, as they leave"},
+      "responses that are sent from files are counted, and not compared"));
   checks.push_back(judge(facts, facts.ring, kToLoad,
                          {.id = "ring_buffer",
                           .area = "probe",

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "agent/probe/programs.h"
+#include "agent/probe/response_probe.h"
 #include "common/status.h"
 
 namespace gnomon::probe {
@@ -49,6 +50,7 @@ absl::StatusOr<Capabilities> find_capabilities() {
   found.end = try_all(kEndPrograms);
   found.cause = try_all(kCausePrograms);
   found.packets = try_all(kPacketPrograms);
+  ResponseProbe::try_programs(found);
   return found;
 }
 

@@ -44,6 +44,9 @@ struct Capabilities {
   std::vector<Attempt> end;      // end of sockets, for connections whose own end was missed
   std::vector<Attempt> cause;    // how bytes were taken that the tap did not see
   std::vector<Attempt> packets;  // capture of what is spliced, as it arrives
+  // Not tried before a session compares responses.
+  std::vector<Attempt> responses;  // what a service sends
+  std::vector<Attempt> leaving;    // … from files, as it leaves
 
   std::optional<TapDesign> design() const;  // none: nothing can be captured
 };

@@ -1,8 +1,11 @@
 #include "agent/probe/response_probe.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <array>
+#include <cerrno>
+#include <string>
 #include <string_view>
 
 #include "agent/probe/kernel_log.h"
@@ -59,6 +62,30 @@ absl::StatusOr<std::unique_ptr<ResponseProbe>> ResponseProbe::load(bpf_object* t
     }
   }
   return reason;
+}
+
+// On maps of its own, with rings as small as can be.
+Attempt ResponseProbe::try_program(const char* program) {
+  const KernelLog log;
+  const SkeletonPtr skeleton(response_bpf::open());
+  if (!skeleton) return {.program = program, .hook = "", .loads = false, .error = errno, .reason = log.tail()};
+  bpf_program* other = nullptr;
+  bpf_object__for_each_program(other, skeleton->obj)
+      bpf_program__set_autoload(other, std::string_view(bpf_program__name(other)) == program);
+  for (bpf_map* ring : {skeleton->maps.ring, skeleton->maps.hot_ring})
+    bpf_map__set_max_entries(ring, static_cast<__u32>(::sysconf(_SC_PAGESIZE)));
+  const std::string hook = bpf_program__section_name(bpf_object__find_program_by_name(skeleton->obj, program));
+  const int result = response_bpf::load(skeleton.get());
+  return {.program = program,
+          .hook = hook,
+          .loads = result == 0,
+          .error = -result,
+          .reason = result == 0 ? "" : fmt::format("errno {}; libbpf: {}", -result, log.tail())};
+}
+
+void ResponseProbe::try_programs(Capabilities& found) {
+  for (const char* program : kSendPrograms) found.responses.push_back(try_program(program));
+  found.leaving.push_back(try_program(kPacketProgram));
 }
 
 absl::Status ResponseProbe::follow(std::uint32_t slot, bool wanted) {

@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "agent/probe/attach.h"
+#include "agent/probe/capabilities.h"
 #include "agent/probe/share_maps.h"
 
 struct response_bpf;
@@ -22,6 +23,9 @@ class ResponseProbe {
   // kernel's reason, where it lets nothing see what a service sends while that is there.
   static absl::StatusOr<std::unique_ptr<ResponseProbe>> load(bpf_object* tap, Ring ring);
   ~ResponseProbe();
+
+  // Tells which of the programs load by themselves.
+  static void try_programs(Capabilities& found);
 
   // Attaches what copies the responses of a slot's service as they are sent; `wanted`: or does so no longer.
   absl::Status follow(std::uint32_t slot, bool wanted);
@@ -42,6 +46,7 @@ class ResponseProbe {
   };
   ResponseProbe(SkeletonPtr skeleton, Programs programs);
   static absl::StatusOr<SkeletonPtr> load_with(Programs programs, bpf_object* tap, Ring ring);
+  static Attempt try_program(const char* program);
 
   SkeletonPtr skeleton_;
   const Programs programs_;

@@ -42,7 +42,7 @@ class Packets : public TapTest {
     TapTest::load();
     if (IsSkipped() || HasFailure()) return;
     if (probe::first_that_loads(probe->tried().packets) == nullptr)
-      GTEST_SKIP() << "tap_packet does not load on this kernel: what is spliced is counted, not captured";
+      GNOMON_SKIP_WITHOUT("packets", "tap_packet does not load: what is spliced is counted, not captured");
   }
 
   void begin(Service& service) {

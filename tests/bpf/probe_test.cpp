@@ -34,7 +34,7 @@ TEST(ProbeOptions, ARingThatIsNoPowerOfTwoIsRefused) {
 TEST(ProbeCapabilities, SayWhichProgramsLoadAndWhyOthersDoNot) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root";
   const absl::StatusOr<probe::Capabilities> found = probe::find_capabilities();
-  if (absl::IsFailedPrecondition(found.status())) GTEST_SKIP() << std::string(found.status().message());
+  if (absl::IsFailedPrecondition(found.status())) GNOMON_SKIP_WITHOUT("tap", std::string(found.status().message()));
   ASSERT_TRUE(found.ok());
   std::vector<probe::Attempt> all;
   for (const auto& [design, attempt] : found->tap) all.push_back(attempt);
@@ -51,12 +51,33 @@ TEST(ProbeCapabilities, SayWhichProgramsLoadAndWhyOthersDoNot) {
 
 TEST(ProbeCapabilities, TheProbeTriesNothingBeyondWhatItTakes) {
   const absl::StatusOr<std::unique_ptr<probe::Probe>> probe = probe::Probe::load({});
-  if (!probe.ok()) GTEST_SKIP() << std::string(probe.status().message());
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  if (!probe.ok()) GNOMON_SKIP_WITHOUT("tap", std::string(probe.status().message()));
   const probe::Capabilities& tried = (*probe)->tried();
   ASSERT_TRUE(tried.design().has_value());
   EXPECT_TRUE(tried.tap.back().attempt.loads);
   for (const auto* attempts : {&tried.begin, &tried.arrival, &tried.send})
     EXPECT_EQ(probe::first_that_loads(*attempts), &attempts->back());
+}
+
+TEST(KernelSupport, TheDocumentSaysWhatLoadsOnWhichKernel) {
+  EXPECT_EQ(kernel_support::documented("tap", "6.1"), "receive-return");
+  EXPECT_EQ(kernel_support::documented("fexit/tcp_recvmsg", "6.18"), "varies");
+  EXPECT_EQ(kernel_support::documented("tp_btf/skb_copy_datagram_iovec", "6.12"), "yes");
+  EXPECT_EQ(kernel_support::documented("responses", "5.10"), "none");
+  EXPECT_EQ(kernel_support::documented("tap", "2.4"), std::nullopt);
+  EXPECT_EQ(kernel_support::documented("no such thing", "6.1"), std::nullopt);
+}
+
+TEST(KernelSupport, ProgramsThatLoadByThemselvesLoadTogether) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  const absl::StatusOr<probe::Capabilities> found = probe::find_capabilities();
+  if (!found.ok()) GNOMON_SKIP_WITHOUT("tap", std::string(found.status().message()));
+  for (const auto& [design, attempt] : found->tap) {
+    if (!attempt.loads) continue;
+    const absl::Status loaded = probe::Probe::load({.design = design}).status();
+    EXPECT_TRUE(loaded.ok()) << attempt.program << ": " << std::string(loaded.message());
+  }
 }
 
 using ProbeTest = TapTest;

@@ -26,7 +26,7 @@ class ResponseTest : public Responses {
     load(ring);
     if (IsSkipped()) return;
     const absl::Status asked = probe->set_responses(slot, Bytes{bound});
-    if (absl::IsFailedPrecondition(asked)) GTEST_SKIP() << std::string(asked.message());
+    if (absl::IsFailedPrecondition(asked)) GNOMON_SKIP_WITHOUT("responses", std::string(asked.message()));
     ASSERT_TRUE(asked.ok()) << std::string(asked.message());
     watch(service.listener(), 1);
     service.start();

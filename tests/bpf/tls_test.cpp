@@ -140,7 +140,7 @@ TEST_P(TlsCapture, ExchangesInAPauseArePassedOver) {
   constexpr std::size_t kSize = 40'000;
   const Owned<SSL_CTX> context = tls_server::context();
   std::vector<std::string> messages;
-  for (const char letter : {'a', 'b', 'c', 'd'}) messages.push_back(std::string(kSize, letter));
+  for (const char letter : {'a', 'b', 'c', 'd'}) messages.emplace_back(kSize, letter);
   {
     Service service([&](int fd) { serve(context.get(), fd, GetParam(), kSize); });
     watch(service.listener(), 1);

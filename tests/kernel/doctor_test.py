@@ -52,7 +52,8 @@ def chosen(found):
     def hook(check):
         return (re.match(r"(\S+) loads", found["by_id"][check]["seen"]) or ["", "none"])[1]
     return {"tap": found["tap"] or "none", "send": found["send"] or "none", "arrival": hook("arrival"),
-            "packets": hook("spliced"), "cgroup": re.match(r"cpu of (v\d)", found["by_id"]["cgroup_cpu"]["seen"])[1]}
+            "packets": hook("spliced"), "responses": hook("compared"), "leaving": hook("from_files"),
+            "cgroup": re.match(r"cpu of (v\d)", found["by_id"]["cgroup_cpu"]["seen"])[1]}
 
 
 def traces():

@@ -39,6 +39,8 @@ Facts good_node() {
   facts.probe->send = {loads("tp_btf/first"), loads("tp_btf/second")};
   facts.probe->cause = {loads("tp_btf/cause")};
   facts.probe->packets = {loads("cgroup_skb/packets")};
+  facts.probe->responses = {loads("tp_btf/first")};
+  facts.probe->leaving = {loads("cgroup_skb/leaving")};
   facts.root = true;
   facts.capabilities = ~0ull;
   facts.open_files = 1 << 20;
