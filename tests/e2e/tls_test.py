@@ -64,8 +64,11 @@ class Tls(Protocols):
                 self.assertEqual("200 1.1\n", production.curl("--http1.1", url))
 
         session = self.replay(production, lambda: production.curl("--http1.1", url), traffic,
-                              lambda pid: production.logged(f"/proc/{pid}/root") == 211)
+                              lambda pid: production.logged(f"/proc/{pid}/root") == 211, "--compare-responses", "body")
         self.check(session, requests=211, errors=10)
+        for of in session["status"]["responses"]:  # but for the one that ended the warm-up
+            self.assertGreaterEqual(int(of.get("same", 0)), 10 if of["endpoint"] == "GET /broken" else 200, of)
+        self.assertEqual("", session["status"].get("responses_problem", ""))
         self.assertEqual(211, production.logged(), "the shadow wrote into production's log")
 
     def test_http2_by_alpn(self):
