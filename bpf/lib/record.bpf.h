@@ -13,6 +13,7 @@ enum tap_source {
 	FROM_PACKET,     /* while the service reads it */
 	FROM_ARRIVAL,    /* as it arrives, in a program of its type */
 	FROM_USER_MEMORY,
+	FROM_TLS,        /* user memory too, that a TLS library has just written: of the mark of a tls_stream */
 };
 
 /* A counter that is not the first in its eight bytes: the verifier follows the value of one that is, in a bpf_loop() through
@@ -249,6 +250,8 @@ static __always_inline void emit_data(struct tap_cut *cut, __u64 n, const __u32 
 	record->flags |= paused_before(mark);
 	if (source == FROM_ARRIVAL)
 		record->flags |= TAP_PACKET;
+	if (source == FROM_TLS)
+		record->flags |= TAP_PLAINTEXT;
 	mark->flags = (mark->flags | SOCKET_BEGUN) & ~(SOCKET_BROKEN | SOCKET_PAUSED);
 	record->len = n;
 	submit(&to);
@@ -262,13 +265,20 @@ static __always_inline void emit_data(struct tap_cut *cut, __u64 n, const __u32 
 	cut->left.value -= n;
 }
 
-/* The next `n` bytes, or as many of them as a record takes. */
+/* Calls `emit` for the next `n` bytes of a cut, or as many of them as a record takes, with the capacity of their record's class,
+ * which has to be a compile-time constant. */
+#define EMIT_CHUNK(emit, cut, n, source)                                                                              \
+	do {                                                                                                          \
+		__u64 bytes = (n);                                                                                    \
+		if (bytes <= PROBE_SMALL_CHUNK)                                                                       \
+			emit(cut, bytes, PROBE_SMALL_CHUNK, source);                                                  \
+		else if (bytes <= PROBE_MEDIUM_CHUNK)                                                                 \
+			emit(cut, bytes, PROBE_MEDIUM_CHUNK, source);                                                 \
+		else                                                                                                  \
+			emit(cut, bytes <= PROBE_LARGE_CHUNK ? bytes : PROBE_LARGE_CHUNK, PROBE_LARGE_CHUNK, source); \
+	} while (0)
+
 static __always_inline void emit_chunk(struct tap_cut *cut, __u64 n, const enum tap_source source)
 {
-	if (n <= PROBE_SMALL_CHUNK)
-		emit_data(cut, n, PROBE_SMALL_CHUNK, source);
-	else if (n <= PROBE_MEDIUM_CHUNK)
-		emit_data(cut, n, PROBE_MEDIUM_CHUNK, source);
-	else
-		emit_data(cut, n <= PROBE_LARGE_CHUNK ? n : PROBE_LARGE_CHUNK, PROBE_LARGE_CHUNK, source);
+	EMIT_CHUNK(emit_data, cut, n, source);
 }

@@ -94,15 +94,9 @@ static __always_inline void emit_response(struct response_cut *cut, __u64 n, con
 	cut->left.value -= n;
 }
 
-/* The next `n` bytes, or as many of them as a record takes. */
 static __always_inline void emit_response_chunk(struct response_cut *cut, __u64 n, const bool of_packet)
 {
-	if (n <= PROBE_SMALL_CHUNK)
-		emit_response(cut, n, PROBE_SMALL_CHUNK, of_packet);
-	else if (n <= PROBE_MEDIUM_CHUNK)
-		emit_response(cut, n, PROBE_MEDIUM_CHUNK, of_packet);
-	else
-		emit_response(cut, n <= PROBE_LARGE_CHUNK ? n : PROBE_LARGE_CHUNK, PROBE_LARGE_CHUNK, of_packet);
+	EMIT_CHUNK(emit_response, cut, n, of_packet);
 }
 
 /* What a watched connection's slot asks for; null if nothing, or its stream is not under way. */

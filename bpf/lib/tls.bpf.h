@@ -11,13 +11,6 @@ struct pt_regs___x86 {
 /* The return address is off the stack again when a uretprobe fires. */
 #define TLS_RETURN_ADDRESS_BYTES 8
 
-/* Plaintext of one read, as it is cut into records. */
-struct tls_cut {
-	struct tls_stream *stream;
-	__u64 from; /* in user memory */
-	__u32 left;
-};
-
 /* What `ssl` decrypts can no longer be followed. */
 static __always_inline void tls_lost(__u64 ssl)
 {
@@ -65,53 +58,10 @@ static __always_inline struct tls_call *tls_leave(const struct pt_regs___x86 *ct
 	return call;
 }
 
-/* As emit_data() of the tap, from user memory, which the library has just written. */
-static __always_inline void tls_emit(struct tls_cut *cut, __u64 n, const __u32 capacity)
+static long tls_next_chunk(__u64 index, struct tap_cut *cut)
 {
-	struct probe_socket *mark = &cut->stream->mark;
-	struct tap_record *record;
-	struct reserved to;
-
-	if (!reserve(&to, sizeof(*record) + capacity, true)) {
-		count(mark, PROBE_RING_FULL, 1);
-		lose(mark, PROBE_RING_FULL_BYTES, cut->left);
-		cut->left = 0;
-		return;
-	}
-	record = to.record;
-	n = size_within(n, capacity);
-	if (bpf_probe_read_user(record + 1, n, (const void *)cut->from)) {
-		bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);
-		lose(mark, PROBE_UNREADABLE, cut->left);
-		cut->left = 0;
-		return;
-	}
-	fill_header(record, mark, TAP_DATA, cut->stream->ts_ns);
-	record->flags = TAP_PLAINTEXT;
-	if (cut->stream->after_send)
-		record->flags |= TAP_AFTER_SEND;
-	if (mark->flags & SOCKET_BROKEN)
-		record->flags |= TAP_HOLE;
-	record->flags |= paused_before(mark);
-	mark->flags = (mark->flags | SOCKET_BEGUN) & ~(SOCKET_BROKEN | SOCKET_PAUSED);
-	record->len = n;
-	submit(&to);
-	count(mark, PROBE_RECORDS, 1);
-	cut->stream->after_send = 0;
-	mark->next_seq += n;
-	cut->from += n;
-	cut->left -= n;
-}
-
-static long tls_next_chunk(__u64 index, struct tls_cut *cut)
-{
-	if (cut->left <= PROBE_SMALL_CHUNK)
-		tls_emit(cut, cut->left, PROBE_SMALL_CHUNK);
-	else if (cut->left <= PROBE_MEDIUM_CHUNK)
-		tls_emit(cut, cut->left, PROBE_MEDIUM_CHUNK);
-	else
-		tls_emit(cut, cut->left <= PROBE_LARGE_CHUNK ? cut->left : PROBE_LARGE_CHUNK, PROBE_LARGE_CHUNK);
-	return cut->left == 0;
+	emit_chunk(cut, cut->left.value, FROM_TLS);
+	return cut->left.value == 0;
 }
 
 /* The current thread's read on `ssl` has put `len` bytes at `buffer`. Nothing is done for SSL objects that are matched to no
@@ -121,7 +71,7 @@ static __always_inline void tls_plaintext(__u64 ssl, __u64 buffer, __u32 len)
 	struct tls_session session = tls_session_of(ssl);
 	struct tls_stream *stream = tls_stream_of(&session);
 	struct probe_control *control;
-	struct tls_cut cut;
+	struct tap_cut cut = {};
 
 	if (!stream)
 		return;
@@ -142,10 +92,13 @@ static __always_inline void tls_plaintext(__u64 ssl, __u64 buffer, __u32 len)
 		lose(&stream->mark, PROBE_SKIPPED_BYTES, len);
 		return;
 	}
-	cut.stream = stream;
+	cut.mark = &stream->mark;
+	cut.ts_ns = stream->ts_ns;
 	cut.from = buffer;
-	cut.left = len;
+	cut.left.value = len;
+	cut.after_send = stream->after_send;
 	bpf_loop(len / PROBE_LARGE_CHUNK + 1, tls_next_chunk, &cut, 0);
+	stream->after_send = cut.after_send;
 }
 
 /* `ssl` is freed, or cleared for another connection: an object that is later found at its address may be another one. */
