@@ -41,9 +41,8 @@ double TailCalibrator::surprise(double x, std::size_t at) const {
   return -std::log10((count + kPrior) / (total + 2 * kPrior)) + std::min(kMost, count * std::log10(1 + beyond));
 }
 
-double TailCalibrator::push(double x) {
+void TailCalibrator::add(double x) {
   const std::size_t at = bin(x);
-  const double result = surprise(x, at);
   unit_ *= growth_;
   weight_[at] += unit_;
   total_ += unit_;
@@ -52,7 +51,6 @@ double TailCalibrator::push(double x) {
     total_ /= unit_;
     unit_ = 1;
   }
-  return result;
 }
 
 double SurpriseCalibrator::push(double surprise) {

@@ -15,8 +15,15 @@ namespace gnomon::detect {
 class TailCalibrator {
  public:
   explicit TailCalibrator(double life);  // observations after which an old one counts 1/e
-  // -log10 of the probability of a statistic at least as large as x >= 0, judged before x is added. 0 to about 15.
-  double push(double x);
+  // -log10 of the probability of a statistic at least as large as x >= 0, of those added so far. 0 to about 15.
+  double surprise(double x) const { return surprise(x, bin(x)); }
+  void add(double x);
+  // The surprise, before x is added.
+  double push(double x) {
+    const double out = surprise(x);
+    add(x);
+    return out;
+  }
 
  private:
   static constexpr std::size_t kBins = 240;

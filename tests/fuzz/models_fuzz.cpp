@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "coordinator/capacity/usl.h"
+#include "coordinator/detect/change_points.h"
 #include "coordinator/detect/detector.h"
 #include "coordinator/forecast/forecaster.h"
 #include "coordinator/judge/compare.h"
@@ -35,11 +36,14 @@ std::vector<double> series(const std::uint8_t* data, std::size_t size) {
 
 void check_detector(const std::vector<double>& values, bool own_times) {
   detect::Detector detector;
+  detect::ChangePoints changes(0.1, own_times ? 8 : 0);
   for (std::size_t i = 0; i < values.size(); ++i) {
     const double time = own_times ? values[values.size() - 1 - i] : 300.0 * static_cast<double>(i);
     const detect::Anomaly anomaly = detector.push(time, values[i]);
     require(anomaly.score >= 0 && anomaly.score <= 1);
     require(anomaly.surprise >= 0 && std::isfinite(anomaly.surprise));
+    const auto change = changes.push(values[i]);
+    require(!change || (change->ago > 0 && std::isfinite(change->surprise)));
   }
 }
 
