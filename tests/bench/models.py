@@ -44,7 +44,7 @@ PEERS = {
     "capacity.over_by_5": {"hyperbola, C from utilisation": 0.31, "M/M/c tail": 0.62},
     "capacity.p99_90": {"hyperbola, C from utilisation": 12.4, "M/M/c tail": 55.5},
 }
-HALVINGS = 10
+HALVINGS = 20
 PROFILES = {"standard": "standard", "low_fp": "reward_low_FP_rate", "low_fn": "reward_low_FN_rate"}
 
 
