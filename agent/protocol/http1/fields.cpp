@@ -47,9 +47,10 @@ bool equals_ignoring_case(std::string_view a, std::string_view b) {
 }
 
 std::string_view trim_blanks(std::string_view text) {
-  const auto first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+  const auto is_blank = [](char c) { return c == ' ' || c == '\t'; };
+  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
+  return text;
 }
 
 bool is_http1_token(std::string_view text) {
@@ -61,7 +62,7 @@ bool is_http1_token(std::string_view text) {
 bool Http1Fields::add(std::string_view line) {
   const auto colon = line.find(':');
   if (colon == std::string_view::npos || !is_http1_token(line.substr(0, colon))) return false;
-  const std::string_view name = line.substr(0, colon), value = trim_blanks(line.substr(colon + 1));
+  const std::string_view name = line.substr(0, colon), value = line.substr(colon + 1);
   switch (name.size()) {
     case 7:
       if (equals_ignoring_case(name, "upgrade")) upgrade = true;
