@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <deque>
 #include <utility>
 #include <vector>
@@ -11,12 +12,15 @@ using protocol::Answered;
 using Progress = protocol::ResponseReader::Progress;
 using Pairs = std::vector<std::shared_ptr<Pair>>;  // none of them null
 
+// So often a client has to have waited for all answers before it is believed to.
+constexpr std::uint32_t kProof = 4;
+
 class InOrder final : public Reading {
  public:
   explicit InOrder(std::unique_ptr<protocol::ResponseReader> reader) : reader_(std::move(reader)) {}
 
   void request(const protocol::Request& request, std::shared_ptr<Pair> pair, const Said& said) override;
-  void begins() override;
+  void begins(bool sent) override;
   std::size_t take(std::span<const std::byte> data) override;
   void skip(std::uint64_t size, bool lost) override;
   void at_bound() override {
@@ -37,10 +41,14 @@ class InOrder final : public Reading {
     Pairs unanswered;            // of those before it that are answered by nothing, unless they fail
     bool uncertain = false;      // where its response ends cannot be told
     bool torn = false;           // its response may have begun before it was whole
+    bool after_send = false;     // the service had sent since the one before
+    bool begun = false;          // when the place was lost, responses to it or those said with it may have been
   };
-  void add(const protocol::Request& request, std::shared_ptr<Pair> pair, bool torn);
+  void add(const protocol::Request& request, std::shared_ptr<Pair> pair, const Said& said);
+  void watch_client(const Said& said);
   bool begin();
-  void resync();
+  void resync(bool sent);
+  std::size_t last_said() const;
   void tell();
   void pop();
   void drop(std::size_t kept, Outcome why);
@@ -51,6 +59,8 @@ class InOrder final : public Reading {
   bool doubtful_ = false;                 // … there was one, replayed or not
   bool synced_ = true;                    // what comes next belongs to waiting_.front()
   bool pipelined_ = false;                // the client has said more before it was answered
+  bool overlaps_ = false;                 // it has said more when some of what it had said before was answered
+  std::uint32_t waits_ = 0;               // how often it has when all was, up to kProof
   Outcome lost_by_ = Outcome::kUnpaired;  // why it is not synced
   // Of the response to waiting_.front().
   bool reading_ = false;  // its first byte has come
@@ -66,12 +76,23 @@ void InOrder::request(const protocol::Request& request, std::shared_ptr<Pair> pa
     unanswered_.push_back(std::move(pair));
     return;
   }
-  if (!waiting_.empty() && !said.after_send) pipelined_ = true;
-  add(request, std::move(pair), said.torn);
+  watch_client(said);
+  add(request, std::move(pair), said);
   if (request.answered == Answered::kUnordered || waiting_.size() > kMostWaiting) despair(Outcome::kUnpaired);
 }
 
-void InOrder::add(const protocol::Request& request, std::shared_ptr<Pair> pair, bool torn) {
+void InOrder::watch_client(const Said& said) {
+  if (!said.after_send) {
+    pipelined_ = pipelined_ || !waiting_.empty();
+  } else if (synced_ && waiting_.empty()) {
+    waits_ = std::min(waits_ + 1, kProof);
+  } else if (synced_ && !(reading_ && told_) && !waiting_.front().uncertain) {
+    overlaps_ = true;
+  }
+}
+
+void InOrder::add(const protocol::Request& request, std::shared_ptr<Pair> pair, const Said& said) {
+  const bool begun = !synced_ && !said.after_send && (waiting_.empty() || waiting_.back().begun);
   waiting_.push_back({.expectation = {.head = request.head,
                                       .before = request.before,
                                       .replies = request.replies,
@@ -81,7 +102,9 @@ void InOrder::add(const protocol::Request& request, std::shared_ptr<Pair> pair, 
                       .pair = std::move(pair),
                       .unanswered = std::exchange(unanswered_, {}),
                       .uncertain = request.answered == Answered::kUncertain,
-                      .torn = torn});
+                      .torn = said.torn,
+                      .after_send = said.after_send,
+                      .begun = begun});
 }
 
 std::size_t InOrder::take(std::span<const std::byte> data) {
@@ -113,17 +136,28 @@ void InOrder::skip(std::uint64_t size, bool lost) {
   }
 }
 
-void InOrder::begins() {
+void InOrder::begins(bool sent) {
   if (synced_ && !reading_ && !waiting_.empty() && waiting_.front().uncertain) lose(Outcome::kUnpaired);
-  if (!synced_) resync();
+  if (!synced_) resync(sent);
 }
 
-// Whose response begins is certain where the client waits for each before it says more: the last request's.
-void InOrder::resync() {
+// Of what was said last at once, the first.
+std::size_t InOrder::last_said() const {
+  std::size_t at = waiting_.size() - 1;
+  while (at > 0 && !waiting_[at].after_send) --at;
+  return at;
+}
+
+// Whose response begins is certain where the client waits for each before it says more: the last request's. Where it
+// waits for all that it has said at once: the first's of these.
+void InOrder::resync(bool sent) {
   if (waiting_.empty()) return;
-  if (pipelined_) return despair(lost_by_);
-  synced_ = !waiting_.back().torn && !waiting_.back().uncertain;
-  drop(synced_ ? 1 : 0, lost_by_);
+  const std::size_t first = pipelined_ ? last_said() : waiting_.size() - 1;
+  const Waiting& answered = waiting_[first];
+  const bool waits = waits_ == kProof && !overlaps_ && answered.after_send && !answered.begun && !sent;
+  if (pipelined_ && !waits) return despair(lost_by_);
+  synced_ = !answered.torn && !answered.uncertain;
+  drop(synced_ ? waiting_.size() - first : 0, lost_by_);
   // What failed before it may have been told in what was lost.
   if (synced_)
     for (const auto& pair : std::exchange(waiting_.front().unanswered, {})) pair->missing(lost_by_);
@@ -140,6 +174,7 @@ void InOrder::lose(Outcome why) {
   if (!synced_) return;
   synced_ = false;
   lost_by_ = why;
+  for (std::size_t i = 0; i < waiting_.size() && (i == 0 || !waiting_[i].after_send); ++i) waiting_[i].begun = true;
   if (reading_) drop(waiting_.size() - 1, why);
   reading_ = false;
 }

@@ -73,7 +73,7 @@ void Pairing::record(const tap_record& header, std::span<const std::byte> payloa
   }
   if ((header.flags & TAP_RESPONSE_BEGIN) != 0) {
     connection.from = header.seq;
-    if (reading != nullptr) reading->begins();
+    if (reading != nullptr) reading->begins(connection.sends > 0);
   }
   take(connection, payload);
   const auto bound = connection.from + static_cast<std::uint32_t>(settings_.bytes);

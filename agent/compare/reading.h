@@ -25,8 +25,9 @@ class Reading {
   virtual ~Reading() = default;
   // `pair`: null, if it is not replayed.
   virtual void request(const protocol::Request& request, std::shared_ptr<Pair> pair, const Said& said) = 0;
-  // What comes next is the first that the service has sent since it has read.
-  virtual void begins() {}
+  // What comes next is the first that the service has sent since it has read. `sent`: it had sent as well since the
+  // last request.
+  virtual void begins(bool sent) { static_cast<void>(sent); }
   // Returns how many of the bytes it has taken; the rest it takes once there is another request.
   virtual std::size_t take(std::span<const std::byte> data) = 0;
   // The next `size` bytes are not at hand; `lost`: they were to be captured.
@@ -49,7 +50,8 @@ class Reading {
 
 // Of a protocol whose responses come in the order of its requests. A place from which on they cannot be told apart is
 // left behind at the next response that surely begins one: the service has read since it sent last, and since all was
-// answered the client has never had two requests under way.
+// answered the client has never had two requests under way; or it says several at once, and has always waited for all
+// their answers.
 std::unique_ptr<Reading> read_in_order(std::unique_ptr<protocol::ResponseReader> reader);
 
 // Of one whose responses say which request they answer. After a loss none is told.

@@ -228,6 +228,66 @@ TEST_F(PairingTest, WhatWasPipelinedAndAnsweredBeforeALossDoesNotMatter) {
   EXPECT_EQ(counted(Outcome::kSame), 3u);
 }
 
+TEST_F(PairingTest, WhoSaysSeveralAtOnceAndWaitsForAllIsTakenUpAfterALoss) {
+  start();
+  const auto exchange = [&](const char* first, const char* second) {
+    const auto one = ask("GET /a"), other = ask("GET /b", false);
+    say(response(200, first) + response(200, second));
+    shadow(*one, 200, "first");
+    shadow(*other, 200, "second");
+  };
+  for (int i = 0; i < 4; ++i) exchange("first", "second");
+  auto lost = ask(), too = ask("GET /", false);
+  pass(200);
+  pairing->hole(1);  // and of the requests some
+  const auto one = ask("GET /a"), other = ask("GET /b", false);
+  say(response(200, "first") + response(200, "second"), TAP_RESPONSE_BEGIN | TAP_LOST_BEFORE);
+  shadow(*one, 200, "first");
+  shadow(*other, 200, "second");
+  exchange("first", "other?");
+  EXPECT_EQ(counted(Outcome::kSame), 4 * 2 + 2 + 1u);
+  EXPECT_EQ(counted(Outcome::kOtherBody) + counted(Outcome::kOtherSize), 1u);
+}
+
+TEST_F(PairingTest, WhoDoesNotWaitForAllIsNotTakenUp) {
+  start();
+  for (int i = 0; i < 8; ++i) {
+    const auto one = ask(), other = ask("GET /", false);
+    say(response(200, ""));
+    const auto third = ask();  // when the first is answered
+    say(response(200, "") + response(200, ""));
+    for (const auto& watch : {one, other, third}) shadow(*watch, 200, "");
+  }
+  EXPECT_EQ(counted(Outcome::kSame), 24u);
+  pairing->hole(1);
+  auto one = ask(), other = ask("GET /", false);
+  say(response(200, "whose?"));
+  for (auto* watch : {&one, &other}) {
+    shadow(**watch, 200, "");
+    watch->reset();
+  }
+  EXPECT_EQ(counted(Outcome::kLost), 2u);
+  EXPECT_EQ(counted(), 26u);
+}
+
+TEST_F(PairingTest, WhatMayHaveBeenAnsweredInALossIsNotTakenUp) {
+  start();
+  for (int i = 0; i < 8; ++i) {
+    const auto one = ask(), other = ask("GET /", false);
+    say(response(200, "") + response(200, ""));
+    shadow(*one, 200, "");
+    shadow(*other, 200, "");
+  }
+  auto one = ask(), other = ask("GET /", false);
+  pass(50);
+  say(response(200, "second?"), TAP_RESPONSE_BEGIN | TAP_LOST_BEFORE);
+  for (auto* watch : {&one, &other}) {
+    shadow(**watch, 200, "");
+    watch->reset();
+  }
+  EXPECT_EQ(counted(Outcome::kLost), 2u);
+}
+
 TEST_F(PairingTest, AJoinedConnectionStartsWithTheNextResponse) {
   start(4096, true, /*joined=*/true);
   say("the rest of something\r\n\r\n");  // to a request that was not seen
