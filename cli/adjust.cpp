@@ -18,11 +18,13 @@ int run_adjust(const v1::AdjustSessionRequest& request, const std::string& coord
     std::printf("session %s %s: noise from the next treatment on: %s; treatment before it does not count\n",
                 session->id().c_str(), state_name(session->status().state()).c_str(),
                 noise_summary(session->spec().profile().noise_parameters()).c_str());
-  if (request.has_resource_allocation())
-    std::printf("session %s %s: %s CPU and %s of memory from the next block on; pairs that have begun do not count\n",
-                session->id().c_str(), state_name(session->status().state()).c_str(),
-                session->spec().profile().resource_allocation().cpu().c_str(),
-                session->spec().profile().resource_allocation().memory().c_str());
+  if (request.has_resource_allocation()) {
+    const v1::ResourceAllocation& asked = session->spec().profile().resource_allocation();
+    const std::string weight = asked.io_weight().empty() ? "" : ", I/O weight " + asked.io_weight() + ",";
+    std::printf("session %s %s: %s CPU and %s of memory%s from the next block on; pairs that have begun do not count\n",
+                session->id().c_str(), state_name(session->status().state()).c_str(), asked.cpu().c_str(),
+                asked.memory().c_str(), weight.c_str());
+  }
   if (request.sampled_fraction().empty()) return 0;
   std::printf(
       "session %s %s: %s of %ss sampled from now on\n", session->id().c_str(),
@@ -77,6 +79,8 @@ void add_adjust(CLI::App& cli, const std::string& coordinator, Run& run) {
   const auto resources = std::make_shared<v1::ResourceAllocation>();
   session->add_option("--cpu", *resources->mutable_cpu(), "Of the shadow; as \"500m\" or \"0.5x production\"");
   session->add_option("--memory", *resources->mutable_memory(), "Of the shadow; as \"256Mi\" or \"1x production\"");
+  session->add_option("--io-weight", *resources->mutable_io_weight(),
+                      "Of the shadow's disk time against other shadows', 1 to 1000, 100 being usual");
   const auto noise = add_noise_options(*session);
   const auto no_noise = std::make_shared<bool>(false);
   session->add_flag("--no-noise", *no_noise, "Switches all noise off");

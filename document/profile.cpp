@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <set>
 #include <utility>
 
@@ -57,6 +58,13 @@ absl::Status read_resources(const v1::ResourceAllocation& message, Profile& prof
     auto memory = parse_resource<Bytes>(message.memory(), parse_bytes);
     if (!memory.ok()) return annotate(memory.status(), "resource_allocation.memory");
     profile.memory = *memory;
+  }
+  if (const std::string& text = message.io_weight(); !text.empty()) {
+    const auto weight = positive_number(text, 1000);
+    if (!weight || *weight < 1 || *weight != std::floor(*weight))
+      return annotate(invalid(text, "must be a whole number from 1 to 1000, 100 being usual"),
+                      "resource_allocation.io_weight");
+    profile.io_weight = static_cast<unsigned>(*weight);
   }
   return absl::OkStatus();
 }
@@ -168,6 +176,10 @@ std::string profile_id(const v1::ShadowInstanceProfile& message) {
   fingerprint.add(message.service_descriptor());
   fingerprint.add(message.resource_allocation().cpu());
   fingerprint.add(message.resource_allocation().memory());
+  if (const std::string& weight = message.resource_allocation().io_weight(); !weight.empty()) {
+    fingerprint.add("io_weight");
+    fingerprint.add(weight);
+  }
   add(message.noise_parameters(), fingerprint);
   for (const std::string& scenario : message.testing_scenarios()) fingerprint.add(scenario);
   return fmt::format("{}-{:08x}", message.service_descriptor(), fingerprint.value());

@@ -24,6 +24,7 @@ struct Profile {
   std::string service;
   std::variant<RelativeToProduction, MilliCpu> cpu = RelativeToProduction{0.25};
   std::variant<RelativeToProduction, Bytes> memory = RelativeToProduction{1};
+  std::optional<unsigned> io_weight;  // 1 to 1000
   Noise noise;
   std::vector<DependencyNoise> dependencies;  // noise on the paths to what it depends on
   double load_multiple = 2;  // ρ of the treatment, from simulated_peak_load_<N>x; a profile without one gives 1

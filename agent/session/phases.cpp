@@ -226,7 +226,7 @@ void Session::Impl::adjust_resources() {
   }
   if (asked == applied_resources) return;
   applied_resources = asked;  // asked for once: not again in each block if it cannot be had
-  const absl::Status changed = shadow->set_limits(asked.cpu, asked.memory);
+  const absl::Status changed = shadow->set_limits(asked.cpu, asked.memory, asked.io_weight);
   resources_problem = changed.ok() ? "" : "resources stay as they are: " + std::string(changed.message());
   if (!changed.ok()) {
     spdlog::warn("session {}: {}", plan.id, resources_problem);

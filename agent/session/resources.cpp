@@ -6,7 +6,7 @@
 namespace gnomon::session {
 
 Resources resolve(const document::Profile& profile, const discovery::Instance& instance) {
-  Resources resources;
+  Resources resources{.io_weight = profile.io_weight};
   if (const auto* relative = std::get_if<document::RelativeToProduction>(&profile.cpu))
     resources.cpu.value = std::llround(relative->factor * static_cast<double>(instance.cpu.value));
   else

@@ -1,6 +1,8 @@
 #pragma once
 // The limits that a profile asks for, given what production may use.
 
+#include <optional>
+
 #include "agent/discovery/instance.h"
 #include "common/units.h"
 #include "document/profile.h"
@@ -10,6 +12,7 @@ namespace gnomon::session {
 struct Resources {
   MilliCpu cpu;
   Bytes memory;
+  std::optional<unsigned> io_weight = {};  // as it is, unless it is set
   friend bool operator==(const Resources&, const Resources&) = default;
 };
 

@@ -66,6 +66,7 @@ absl::Status Session::Impl::start_shadow() {
                                          .instance = instance,
                                          .cpu = limits.cpu,
                                          .memory = limits.memory,
+                                         .io_weight = limits.io_weight,
                                          .bundle = plan.service.bundle,
                                          .egress = plan.service.egress});
   if (!started.ok()) return annotate(started.status(), "shadow");

@@ -24,7 +24,8 @@ namespace fs = std::filesystem;
 
 using discovery::write_control;
 
-const std::set<std::string> kOfAShadow = {"cpu", "memory", "pids"};  // controllers that a single one is limited by
+const std::set<std::string> kOfAShadow = {"cpu", "memory",
+                                          "pids"};  // controllers that a single one is limited by, and io
 
 std::string parent_of_agents(const Hierarchy& hierarchy) {
   return hierarchy.mount + "/" + discovery::kShadowCgroup;
@@ -108,15 +109,16 @@ absl::Status make_budget_cgroup(const std::string& root, const std::string& agen
   for (const Hierarchy& hierarchy : all) {
     const std::string parent = parent_of_agents(hierarchy), own = parent + "/" + agent;
     RETURN_IF_ERROR(make_directory(parent));
+    std::set<std::string> of_a_shadow = kOfAShadow;
     if (hierarchy.v2) {
-      std::set<std::string> needed = kOfAShadow;
+      if (disks_know_weights(hierarchy.mount)) of_a_shadow.insert("io");
+      std::set<std::string> needed = of_a_shadow;
       if (!cpus.empty()) needed.insert("cpuset");
-      if (disks_know_weights(hierarchy.mount)) needed.insert("io");
       RETURN_IF_ERROR(delegate(hierarchy.mount, needed));
       RETURN_IF_ERROR(delegate(parent, needed));
     }
     RETURN_IF_ERROR(make_directory(own));
-    if (hierarchy.v2) RETURN_IF_ERROR(delegate(own, kOfAShadow));
+    if (hierarchy.v2) RETURN_IF_ERROR(delegate(own, of_a_shadow));
   }
   Limits limits = budget_limits(budget);
   limits.cpus = cpus;

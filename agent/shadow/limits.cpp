@@ -132,6 +132,15 @@ std::vector<int> cpus_of_shadows(const std::vector<int>& usable, MilliCpu budget
   return {usable.end() - static_cast<std::ptrdiff_t>(needed), usable.end()};
 }
 
+absl::Status knows_io_weights(const std::string& root, const std::string& cgroup) {
+  for (const Hierarchy& hierarchy : hierarchies(root))
+    for (const char* file : {"/io.weight", "/io.bfq.weight", "/blkio.weight", "/blkio.bfq.weight"})
+      if (exists(hierarchy.mount + cgroup + file)) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      "resource_allocation.io_weight: no disk of this node gives out its time by weights: switch one to the scheduler "
+      "bfq (/sys/block/DISK/queue/scheduler) and start the agent anew, or leave it out");
+}
+
 absl::Status set_limits(const std::string& root, const std::string& cgroup, const Limits& limits) {
   absl::Status first;
   for (const Hierarchy& hierarchy : hierarchies(root)) {

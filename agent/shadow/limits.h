@@ -26,6 +26,9 @@ struct Limits {
 // the budget needs. None (any will do) where there are fewer than four, or that would be more than half of them.
 std::vector<int> cpus_of_shadows(const std::vector<int>& usable, MilliCpu budget);
 
+// kFailedPrecondition, with the remedy, if the cgroup has no weight of the disk's time in any hierarchy.
+absl::Status knows_io_weights(const std::string& root, const std::string& cgroup);
+
 // `cgroup` is its path below each of the hierarchies at `root`. Memory is never taken from processes that use it:
 // kFailedPrecondition, with what is in use, if the kernel cannot reclaim enough for a new memory limit, which then
 // stays as it was; all else is set.

@@ -120,18 +120,21 @@ class ProcessShadow final : public Shadow {
   int link_netns() const override { return network_.replay.get(); }
   std::vector<egress::Attempt> egress_attempts() const override { return egress_->attempts(); }
 
-  absl::Status set_limits(MilliCpu cpu, Bytes memory) override {
+  absl::Status set_limits(MilliCpu cpu, Bytes memory, std::optional<unsigned> io_weight) override {
+    if (io_weight) RETURN_IF_ERROR(knows_io_weights(kCgroupRoot, cgroup()));
     const Budget before = reservation_->taken(), wanted{cpu, Bytes{memory.value + writable_.value}};
     // Of what grows the budget is asked first, what shrinks goes back when it is free.
     RETURN_IF_ERROR(reservation_->resize({std::max(before.cpu, wanted.cpu), std::max(before.memory, wanted.memory)}));
     Limits limits;
     limits.cpu = wanted.cpu;
     limits.memory = wanted.memory;
+    limits.io_weight = io_weight;
     const absl::Status set = shadow::set_limits(kCgroupRoot, cgroup(), limits);
     if (set.ok()) return reservation_->resize(wanted);
     // All or nothing: half of it would be a load that nobody has asked for.
     limits.cpu = before.cpu;
     limits.memory = before.memory;
+    limits.io_weight.reset();  // written last, if at all
     (void)shadow::set_limits(kCgroupRoot, cgroup(), limits);
     (void)reservation_->resize(before);
     return set;
@@ -205,6 +208,8 @@ class ProcessShadow final : public Shadow {
   absl::Status hold_to_its_cpu() const {
     Limits limits;
     limits.cpu = reservation_->taken().cpu;
+    limits.io_weight = spec_.io_weight;
+    if (spec_.io_weight) RETURN_IF_ERROR(knows_io_weights(kCgroupRoot, cgroup()));
     return shadow::set_limits(kCgroupRoot, cgroup(), limits);
   }
 

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,9 +26,10 @@ struct Budget {  // of all shadows of the node together
 struct Spec {
   std::string id;  // the session's; [a-z0-9-]
   discovery::Instance instance;
-  MilliCpu cpu;             // hard limit, from when it is ready on: to start, it may take what is free of the budget
-  Bytes memory;             // hard limit; what it writes is on top of it, bounded by itself
-  std::string bundle = {};  // directory of an OCI bundle that is started in place of a copy; empty: none
+  MilliCpu cpu;  // hard limit, from when it is ready on: to start, it may take what is free of the budget
+  Bytes memory;  // hard limit; what it writes is on top of it, bounded by itself
+  std::optional<unsigned> io_weight = {};  // 1 to 1000, from when it is ready on; not set: the usual
+  std::string bundle = {};                 // directory of an OCI bundle that is started in place of a copy; empty: none
   std::vector<document::EgressRule> egress = {};  // what it may reach beyond its own network
 };
 
@@ -58,9 +60,10 @@ class Shadow {
   virtual int link_netns() const = 0;  // with the agent's end of its link
   // What it wanted to reach, most often first; beyond 64 destinations summed up.
   virtual std::vector<egress::Attempt> egress_attempts() const = 0;
-  // Changes its hard limits while it runs, all or nothing; what it may write stays. kResourceExhausted: not free in the
-  // budget; kFailedPrecondition: it uses more memory than that.
-  virtual absl::Status set_limits(MilliCpu cpu, Bytes memory) = 0;
+  // Changes its hard limits, and its weight if that is set, while it runs, all or nothing; what it may write stays.
+  // kResourceExhausted: not free in the budget; kFailedPrecondition: it uses more memory than that, or no disk of the
+  // node knows weights.
+  virtual absl::Status set_limits(MilliCpu cpu, Bytes memory, std::optional<unsigned> io_weight = {}) = 0;
   // Waits until its service takes a connection on its port, and what else is asked; returns duplicates of its listening
   // sockets. Fails, with its last lines, if it dies or the time is over; kCancelled when it is stopped.
   virtual absl::StatusOr<std::vector<UniqueFd>> wait_ready(const ReadyWhen& when) = 0;

@@ -44,6 +44,7 @@ absl::Status change_resources(const v1::ResourceAllocation& resources, const v1:
   v1::ResourceAllocation& allocation = *spec.mutable_profile()->mutable_resource_allocation();
   if (!resources.cpu().empty()) allocation.set_cpu(resources.cpu());
   if (!resources.memory().empty()) allocation.set_memory(resources.memory());
+  if (!resources.io_weight().empty()) allocation.set_io_weight(resources.io_weight());
   RETURN_IF_ERROR(document::validate(spec.profile()).status());
   leave_out_begun_pairs(status, spec, [](const v1::Block&) { return true; });
   return absl::OkStatus();

@@ -84,6 +84,35 @@ TEST_F(ShadowBudget, FollowsLimitsThatAreChangedWhileAShadowRuns) {
   EXPECT_EQ(inside("6 * 7"), "42") << "it runs on";
 }
 
+TEST_F(ShadowBudget, HasADiskWeightThatChangesWhileAShadowRunsWhereDisksKnowWeights) {
+  Spec wanted = spec(MilliCpu{250}, Bytes{128u << 20});
+  ASSERT_NO_FATAL_FAILURE(start_shadow(wanted));
+  const std::vector<std::string> files = {"blkio.bfq.weight", "blkio.weight"};
+  const absl::Status changed = shadow_->set_limits(MilliCpu{250}, Bytes{128u << 20}, 37);
+  if (absl::IsFailedPrecondition(changed)) {
+    EXPECT_THAT(std::string(changed.message()), HasSubstr("resource_allocation.io_weight: no disk of this node"));
+    GTEST_SKIP() << changed.message();
+  }
+  ASSERT_TRUE(changed.ok()) << changed;
+  const auto v2_weight = [this] {
+    for (const std::string& directory : agent_cgroups(kCgroupRoot, agent_name(), "s1"))
+      for (const char* file : {"/io.weight", "/io.bfq.weight"}) {
+        std::ifstream in(directory + file);
+        std::string word;
+        std::uint64_t weight = 0;
+        if (directory.ends_with("/s1") && in >> word >> weight) return weight;
+      }
+    return std::uint64_t{0};
+  };
+  EXPECT_EQ(std::max(number_in(files, "s1"), v2_weight()), 37u);
+  ASSERT_TRUE(shadow_->set_limits(MilliCpu{300}, Bytes{128u << 20}).ok());
+  EXPECT_EQ(std::max(number_in(files, "s1"), v2_weight()), 37u) << "it stays as it is";
+  shadow_.reset();
+  wanted.io_weight = 12;
+  ASSERT_NO_FATAL_FAILURE(start_shadow(wanted));
+  EXPECT_EQ(std::max(number_in(files, "s1"), v2_weight()), 12u) << "from the beginning";
+}
+
 TEST_F(ShadowBudget, IsNotTakenFromMemoryInUse) {
   ASSERT_NO_FATAL_FAILURE(start_shadow(Bytes{256u << 20}));  // and 128 MiB to write
   EXPECT_EQ(inside("hold(200)"), "200");

@@ -88,7 +88,7 @@ TEST(Parse, SuggestsTheNearestKnownField) {
   EXPECT_EQ(error_of("service_descriptor: web\nresource_allocation:\n  gpus: 1\n"),
             "f.yaml:3: resource_allocation.gpus: unknown field; did you mean cpu?");
   EXPECT_EQ(error_of("service_descriptor: web\nresource_allocation:\n  bandwidth: 1\n"),
-            "f.yaml:3: resource_allocation.bandwidth: unknown field; known here: cpu, memory");
+            "f.yaml:3: resource_allocation.bandwidth: unknown field; known here: cpu, memory, io_weight");
 }
 
 TEST(Parse, RefusesDuplicateFields) {

@@ -43,6 +43,7 @@ TEST(ValidateProfile, LeftOutMeansNoNoiseAndTodaysLoad) {
   const auto profile = validate(profile_of());
   ASSERT_TRUE(profile.ok()) << profile.status();
   EXPECT_FALSE(profile->noise.any());
+  EXPECT_FALSE(profile->io_weight);
   EXPECT_EQ(profile->load_multiple, 1);
 }
 
@@ -84,6 +85,15 @@ TEST(ValidateProfile, RefusesResourcesOutOfRange) {
   v1::ShadowInstanceProfile message = profile_of();
   message.mutable_resource_allocation()->set_cpu("two");
   EXPECT_THAT(error_of(message), HasSubstr("or relative, as \"2x production\""));
+  for (const char* bad : {"0", "0.5", "1001", "-1", "much"}) {
+    v1::ShadowInstanceProfile weighted = profile_of();
+    weighted.mutable_resource_allocation()->set_io_weight(bad);
+    EXPECT_THAT(error_of(weighted), StartsWith("resource_allocation.io_weight: \"" + std::string(bad))) << bad;
+  }
+  v1::ShadowInstanceProfile weighted = profile_of();
+  weighted.mutable_resource_allocation()->set_io_weight("50");
+  EXPECT_EQ(validate(weighted)->io_weight, 50u);
+  EXPECT_NE(profile_id(weighted), profile_id(profile_of()));
 }
 
 TEST(ValidateProfile, ReadsEveryKindOfNoise) {
