@@ -79,7 +79,7 @@ absl::StatusOr<std::vector<LoadPoint>> pool(const std::vector<Window>& windows) 
   std::size_t i = 0;
   for (const auto& [offered, group] : loads) {
     LoadPoint& point = points[i++];
-    double windows_seen = 0;
+    double windows_seen = 0, squares = 0;
     for (const Window& w : group) {
       point.requests += w.requests;
       point.rate += w.achieved;
@@ -89,7 +89,11 @@ absl::StatusOr<std::vector<LoadPoint>> pool(const std::vector<Window>& windows) 
     point.rate /= windows_seen;
     point.error_share /= windows_seen;
     point.log_value[LoadPoint::kBusy] += std::log(point.rate);
-    point.saturated = point.rate < kSaturated * offered - 5 * offered / std::sqrt(point.requests);
+    for (const Window& w : group) squares += (w.achieved - point.rate) * (w.achieved - point.rate);
+    // Arrivals in bursts fall short by chance more often than Poisson's; what is saturated answers evenly.
+    const double poisson = offered / std::sqrt(point.requests);
+    const double seen = windows_seen > 1 ? std::sqrt(squares / (windows_seen - 1) / windows_seen) : 0;
+    point.saturated = point.rate < kSaturated * offered - 5 * std::max(poisson, seen);
   }
   std::sort(points.begin(), points.end(), [](const LoadPoint& a, const LoadPoint& b) { return a.rate < b.rate; });
   return points;
