@@ -136,6 +136,21 @@ TEST(CapacityModel, KeepsWithinWhatErrorsAndSaturationShow) {
   EXPECT_FALSE(model->max_rate(kNaN, Quantile::kP99).ok());
 }
 
+// A simulation without chance, or a clock too coarse to show any: each window is the other's copy, no latency rises.
+TEST(CapacityModel, FindsNoKneeInLatenciesThatAreConstant) {
+  std::vector<Window> windows;
+  for (const double rate : {10.0, 20.0, 30.0, 40.0, 50.0})
+    for (int i = 0; i < 4; ++i) windows.push_back({rate, rate, 0.01, 0.01, 0.01, 0.01, 15 * rate, rate * 0.01, 0});
+  const auto model = CapacityModel::fit(windows);
+  ASSERT_TRUE(model.ok());
+  EXPECT_FALSE(model->knee());
+  EXPECT_NEAR(model->latency(30, Quantile::kP99).value, 0.01, 0.002);
+  const auto limit = model->max_rate(0.1, Quantile::kP99);
+  ASSERT_TRUE(limit.ok());
+  EXPECT_GE(limit->rate.value, 50);
+  EXPECT_LE(limit->rate.value, 105) << "one server that is busy for 10 ms a request";
+}
+
 TEST(CapacityModel, SurvivesWhateverIsMeasured) {
   std::mt19937 random(11);
   std::uniform_int_distribution<int> pick(0, 9);
