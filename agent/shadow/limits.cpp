@@ -3,7 +3,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
+#include <string_view>
 
 #include "agent/discovery/cgroup.h"
 #include "common/status.h"
@@ -99,6 +101,13 @@ absl::Status set_v2(const std::string& directory, const Limits& limits) {
   return limits.memory ? limit_memory_v2(directory, *limits.memory) : absl::OkStatus();
 }
 
+bool contains(const std::string& path, std::string_view what) {
+  std::ifstream in(path);
+  for (std::string line; std::getline(in, line);)
+    if (line.find(what) != std::string::npos) return true;
+  return false;
+}
+
 std::string word_in(const std::string& path) {
   std::string word;
   std::ifstream(path) >> word;
@@ -132,13 +141,15 @@ std::vector<int> cpus_of_shadows(const std::vector<int>& usable, MilliCpu budget
   return {usable.end() - static_cast<std::ptrdiff_t>(needed), usable.end()};
 }
 
-absl::Status knows_io_weights(const std::string& root, const std::string& cgroup) {
-  for (const Hierarchy& hierarchy : hierarchies(root))
-    for (const char* file : {"/io.weight", "/io.bfq.weight", "/blkio.weight", "/blkio.bfq.weight"})
-      if (exists(hierarchy.mount + cgroup + file)) return absl::OkStatus();
+absl::Status knows_io_weights(const std::string& cgroups, const std::string& disks) {
+  std::error_code none;
+  for (const auto& disk : std::filesystem::directory_iterator(disks, none))
+    if (contains(disk.path() / "queue/scheduler", "[bfq]")) return absl::OkStatus();
+  for (const Hierarchy& hierarchy : hierarchies(cgroups))
+    if (contains(hierarchy.mount + "/io.cost.qos", "enable=1")) return absl::OkStatus();
   return absl::FailedPreconditionError(
       "resource_allocation.io_weight: no disk of this node gives out its time by weights: switch one to the scheduler "
-      "bfq (/sys/block/DISK/queue/scheduler) and start the agent anew, or leave it out");
+      "bfq (/sys/block/DISK/queue/scheduler), or leave it out");
 }
 
 absl::Status set_limits(const std::string& root, const std::string& cgroup, const Limits& limits) {

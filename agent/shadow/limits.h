@@ -26,8 +26,10 @@ struct Limits {
 // the budget needs. None (any will do) where there are fewer than four, or that would be more than half of them.
 std::vector<int> cpus_of_shadows(const std::vector<int>& usable, MilliCpu budget);
 
-// kFailedPrecondition, with the remedy, if the cgroup has no weight of the disk's time in any hierarchy.
-absl::Status knows_io_weights(const std::string& root, const std::string& cgroup);
+// kFailedPrecondition, with the remedy, unless a disk gives out its time by weights: by its scheduler (bfq), or by cost
+// (io.cost.qos). That a cgroup has a file for its weight says nothing of that. `cgroups`: where the hierarchies are
+// mounted; `disks`: /sys/block.
+absl::Status knows_io_weights(const std::string& cgroups, const std::string& disks);
 
 // `cgroup` is its path below each of the hierarchies at `root`. Memory is never taken from processes that use it:
 // kFailedPrecondition, with what is in use, if the kernel cannot reclaim enough for a new memory limit, which then

@@ -39,6 +39,8 @@
 namespace gnomon::shadow {
 namespace {
 
+constexpr char kDisks[] = "/sys/block";
+
 constexpr char kProc[] = "/proc";
 
 absl::StatusOr<std::string> hostname_of(pid_t pid) {
@@ -121,7 +123,7 @@ class ProcessShadow final : public Shadow {
   std::vector<egress::Attempt> egress_attempts() const override { return egress_->attempts(); }
 
   absl::Status set_limits(MilliCpu cpu, Bytes memory, std::optional<unsigned> io_weight) override {
-    if (io_weight) RETURN_IF_ERROR(knows_io_weights(kCgroupRoot, cgroup()));
+    if (io_weight) RETURN_IF_ERROR(knows_io_weights(kCgroupRoot, kDisks));
     const Budget before = reservation_->taken(), wanted{cpu, Bytes{memory.value + writable_.value}};
     // Of what grows the budget is asked first, what shrinks goes back when it is free.
     RETURN_IF_ERROR(reservation_->resize({std::max(before.cpu, wanted.cpu), std::max(before.memory, wanted.memory)}));
@@ -209,7 +211,7 @@ class ProcessShadow final : public Shadow {
     Limits limits;
     limits.cpu = reservation_->taken().cpu;
     limits.io_weight = spec_.io_weight;
-    if (spec_.io_weight) RETURN_IF_ERROR(knows_io_weights(kCgroupRoot, cgroup()));
+    if (spec_.io_weight) RETURN_IF_ERROR(knows_io_weights(kCgroupRoot, kDisks));
     return shadow::set_limits(kCgroupRoot, cgroup(), limits);
   }
 

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 
@@ -311,6 +312,23 @@ TEST_F(CgroupLimits, TakesBackWhatAnotherHasHandedDown) {
   EXPECT_NE(handed_down(kCgroupRoot, agent_), before);
   take_back(before);
   EXPECT_EQ(handed_down(kCgroupRoot, agent_), before);
+}
+
+TEST(DiskTime, IsGivenOutByWeightsOnlyWhereADisksSchedulerDoesThat) {
+  std::string directory = ::testing::TempDir() + "gnomon-disks-XXXXXX";
+  ASSERT_NE(::mkdtemp(directory.data()), nullptr);
+  std::filesystem::create_directories(directory + "/block/vda/queue");
+  const auto choose = [&](const char* schedulers) {
+    std::ofstream(directory + "/block/vda/queue/scheduler") << schedulers;
+  };
+  choose("none [mq-deadline] bfq\n");
+  const absl::Status none = knows_io_weights(directory, directory + "/block");
+  EXPECT_TRUE(absl::IsFailedPrecondition(none)) << none;
+  EXPECT_THAT(std::string(none.message()), ::testing::HasSubstr("/sys/block/DISK/queue/scheduler"));
+  choose("none mq-deadline [bfq]\n");
+  EXPECT_TRUE(knows_io_weights(directory, directory + "/block").ok());
+  EXPECT_FALSE(knows_io_weights(directory, directory + "/nothing").ok());
+  std::filesystem::remove_all(directory);
 }
 
 TEST(CpusOfShadows, AreTheLastThatTheBudgetNeedsWhereMostAreLeftToProduction) {
