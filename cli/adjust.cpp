@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <cstdio>
 #include <memory>
 
@@ -38,7 +40,8 @@ int run_adjust(const v1::AdjustSessionRequest& request, const std::string& coord
 absl::StatusOr<v1::NoiseParameters> noise_of(const std::string& file) {
   ASSIGN_OR_RETURN(const document::Documents documents, document::parse_file(file));
   if (documents.profiles.size() != 1)
-    return absl::InvalidArgumentError(file + ": has to have one profile, whose noise is taken");
+    return absl::InvalidArgumentError(
+        fmt::format("{}: has {} profiles; --noise-of takes a file with exactly one", file, documents.profiles.size()));
   return documents.profiles.front().noise_parameters();
 }
 
@@ -87,7 +90,12 @@ void add_adjust(CLI::App& cli, const std::string& coordinator, Run& run) {
   const auto file = std::make_shared<std::string>();
   session->add_option("--noise-of", *file, "All noise of the profile in this file, that on dependencies included");
   session->callback([&run, &coordinator, request, resources, noise, no_noise, file] {
-    if (noise->ByteSizeLong() > 0 || *no_noise) *request->mutable_noise_parameters() = *noise;
+    const bool some_noise = noise->ByteSizeLong() > 0;
+    if (some_noise + *no_noise + !file->empty() > 1) {
+      run = [] { return usage_error("--no-noise, --noise-of and the options of noise exclude each other: give one"); };
+      return;
+    }
+    if (some_noise || *no_noise) *request->mutable_noise_parameters() = *noise;
     if (resources->ByteSizeLong() > 0) *request->mutable_resource_allocation() = *resources;
     run = [&coordinator, request, file] {
       if (file->empty()) return run_adjust(*request, coordinator);

@@ -5,6 +5,7 @@
 #include "cli/command.h"
 #include "common/units.h"
 #include "document/parse.h"
+#include "document/profile.h"
 
 namespace gnomon::cli {
 namespace {
@@ -13,6 +14,13 @@ struct Options {
   std::vector<std::string> files;
   std::string duration, fraction;
 };
+
+// What is not valid otherwise, the coordinator says.
+void note_inert_scenarios(const v1::ShadowInstanceProfile& message) {
+  const auto profile = document::validate(message);
+  if (!profile.ok()) return;
+  for (const std::string& scenario : profile->inert_scenarios) note_inert(scenario);
+}
 
 int run_apply(const Options& options, const std::string& coordinator) {
   v1::ApplyRequest request;
@@ -31,7 +39,10 @@ int run_apply(const Options& options, const std::string& coordinator) {
     const auto documents = document::parse_file(file);
     if (!documents.ok()) return fail(documents.status());
     for (const auto& service : documents->services) *request.add_services() = service;
-    for (const auto& profile : documents->profiles) *request.add_profiles() = profile;
+    for (const auto& profile : documents->profiles) {
+      *request.add_profiles() = profile;
+      note_inert_scenarios(profile);
+    }
   }
   const auto response = Client::at(coordinator).call(&Client::Stub::Apply, request);
   if (!response.ok()) return fail(response.status());

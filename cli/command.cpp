@@ -20,4 +20,9 @@ int usage_error(const std::string& message) {
   return kUsage;
 }
 
+void note_inert(const std::string& scenario) {
+  std::fprintf(stderr, "gnomon: note: scenario %s is accepted, but nothing acts on it in this version\n",
+               scenario.c_str());
+}
+
 }  // namespace gnomon::cli

@@ -34,5 +34,7 @@ void add_output_option(CLI::App& command, std::string& output);
 // One line on standard error, "gnomon: <message>"; returns the exit status to end with.
 int fail(const absl::Status& status);
 int usage_error(const std::string& message);
+// The same of a profile's scenario that is accepted by its name alone.
+void note_inert(const std::string& scenario);
 
 }  // namespace gnomon::cli

@@ -72,9 +72,7 @@ class Trial {
     std::fprintf(progress_, "production: %s (pid %d) on %s, %s CPU, %s memory\n", printable(instance.command).c_str(),
                  instance.pid, instance.listeners.empty() ? "-" : instance.listeners.front().to_string().c_str(),
                  format_cpu(instance.cpu).c_str(), format_bytes(instance.memory).c_str());
-    for (const std::string& scenario : plan_.profile.inert_scenarios)
-      std::fprintf(stderr, "gnomon: note: scenario %s is accepted, but nothing acts on it in this version\n",
-                   scenario.c_str());
+    for (const std::string& scenario : plan_.profile.inert_scenarios) note_inert(scenario);
     std::fflush(progress_);
   }
 
