@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -33,13 +34,18 @@ def sweep():
         end(int(pid) for pid in inside.stdout.split())
         subprocess.run(["ip", "netns", "delete", os.path.basename(path)], check=False)
     for path in of_the_dead(glob.glob(f"/sys/fs/cgroup/{PREFIX}*") + glob.glob(f"/sys/fs/cgroup/*/{PREFIX}*")):
-        remove_cgroup(path)
-    for path in of_the_dead(glob.glob(os.path.join(tempfile.gettempdir(), f"{PREFIX}*"))):
+        try:
+            remove_cgroup(path)
+        except AssertionError as stays:
+            print(f"{path} of an earlier run stays: {stays}", file=sys.stderr)
+    for path in of_the_dead(glob.glob(os.path.join(tempfile.gettempdir(), f"{PREFIX}*")) + glob.glob(f"/dev/shm/{PREFIX}*")):
         shutil.rmtree(path, ignore_errors=True)
 
 
 def end(processes):
     for pid in processes:
+        if pid <= 0:  # how a cgroup lists processes of another pid namespace; to kill() it is the caller's own group
+            continue
         try:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:

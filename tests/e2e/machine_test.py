@@ -30,6 +30,7 @@ class Machine(Case):
         environment = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.abspath(machine.__file__))}
         with subprocess.Popen([sys.executable, "-B", "-c", BROKEN_OFF], stdout=subprocess.PIPE, text=True,
                               env=environment) as broken:
+            self.addCleanup(broken.kill)
             server, *paths = broken.stdout.readline().split()
             machine.sweep()
             self.assertEqual([], [path for path in paths if not os.path.exists(path)], "it is alive")

@@ -2,10 +2,12 @@
 as what differs. Each service's copy begins with other data than production has by then."""
 
 import os
+import re
 import shutil
 import tempfile
 
 import gnomon
+import machine
 from case import Case
 from protocols_test import Protocols
 from services import Grpc, Memcached, Namespace, NginxHttp2, Postgres, Redis, resp_reply, say
@@ -147,7 +149,7 @@ class NginxAndFiles(NginxHttp2):
     """Some of its files a shadow does not see, as they are where nobody's are copied."""
 
     def __init__(self, *arguments, **options):
-        self.hidden = tempfile.mkdtemp(prefix="gnomon-e2e-", dir="/dev/shm")
+        self.hidden = tempfile.mkdtemp(prefix=machine.unique("h"), dir="/dev/shm")
         os.chmod(self.hidden, 0o755)
         files = [f"location = /{name} {{{{ root {self.hidden}; {otherwise} }}}}" for name, otherwise in
                  (("status", ""), ("size", "error_page 404 =200 /index.html;"), ("body", "error_page 404 =200 /other.html;"))]
@@ -198,22 +200,27 @@ class GrpcResponses(Compared):
     def test_messages_and_statuses_are_told_apart(self):
         production = self.start(Grpc, cgroup=(500, 256 << 20))
         address = f"127.0.0.1:{production.port}"
-        document = self.directory.file("service.yaml", "name: shop\ndiscovery:\n  port: 1\n")
+        documents = [self.directory.file("service.yaml", "name: shop\ndiscovery:\n  port: 1\n"),
+                     self.directory.file("profile.json", '{"service_descriptor": "shop"}')]
 
         def call(*arguments, status=0):
             asked = gnomon.run(*production.network.enter(), gnomon.program("gnomon"), "--coordinator", address, *arguments)
             self.assertEqual(status, asked.returncode, asked.stderr)
+            return asked.stdout
 
         def traffic():
-            call("apply", "-f", document)  # which is not replayed: the copy knows of no service
+            # Which is not replayed: the copy knows of no service, and of no session that waits for a node.
+            applied = call("apply", "-f", documents[0], "-f", documents[1])
+            session = re.search(r"session (\S+) started", applied)[1]
             for _ in range(TIMES):
                 call("get", "nodes")
                 call("get", "services")
-                call("describe", "session", "s-none", status=1)
+                call("describe", "session", session)
+            call("describe", "session", "s-none", status=1)
 
         method = "/gnomon.v1.QueryService/"
         writes = [word for name in ("ListNodes", "ListServices", "GetSession")
                   for word in ("--replay-writes", method + name)]
         outcomes = self.compare(production, lambda: call("get", "nodes"), traffic, lambda pid: True, *writes)
         self.assertEqual({method + "ListNodes": {"same": TIMES + 1}, method + "ListServices": {"other_size": TIMES},
-                          method + "GetSession": {"same": TIMES}}, outcomes)
+                          method + "GetSession": {"other_status": TIMES, "same": 1}}, outcomes)

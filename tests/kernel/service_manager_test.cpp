@@ -75,7 +75,7 @@ class ShadowOfUnit : public EvalShadow {
     shadow_.reset();
     service_.reset();
     EXPECT_TRUE(remove_cgroups(cgroups_).ok());
-    for (const std::string& cgroup : cgroups_) ::rmdir(fs::path(cgroup).parent_path().c_str());
+    for (const std::string& slice : slices_) ::rmdir(slice.c_str());
   }
 
   std::string outside(const std::string& expression) { return evaluate(-1, "127.0.0.1", port_, expression); }
@@ -120,14 +120,16 @@ class ShadowOfUnit : public EvalShadow {
 
   TemporaryDirectory unit_files_{"/var"};
   std::string environment_;
-  std::vector<std::string> cgroups_;
+  std::vector<std::string> cgroups_, slices_;  // that the test has made
 };
 
 TEST_F(ShadowOfUnit, StartedAsSystemdDoesIt) {
   const std::string own = fmt::format("/system.slice/gnomon-test-{}.service", ::getpid());
   for (const Hierarchy& hierarchy : hierarchies(kCgroupRoot)) {
     if (hierarchy.mount.ends_with("/cpuset")) continue;  // v1's takes none until it is given processors
-    fs::create_directories(hierarchy.mount + own);
+    const std::string slice = hierarchy.mount + "/system.slice";
+    if (fs::create_directory(slice)) slices_.push_back(slice);
+    fs::create_directory(hierarchy.mount + own);
     cgroups_.push_back(hierarchy.mount + own);
   }
   std::vector<std::string> argv = {kPython, unit_files_.file("as_systemd.py", kAsSystemdDoes), std::to_string(port_),
