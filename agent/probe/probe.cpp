@@ -76,6 +76,8 @@ class KernelProbe final : public Probe {
   absl::Status put_wish(Slot slot, response_wish wish);
   absl::StatusOr<std::size_t> poll_rings(Nanos timeout);
   void tell_thinning();
+  // Changed by the polling thread too, without the lock.
+  std::atomic_ref<__u32> flags(Slot slot) { return std::atomic_ref<__u32>(shared_->control[slot].flags); }
   static absl::Status on_record(void* context, std::span<const std::byte> record);
   absl::Status check_taken(Slot slot) const;
   absl::Status mark(int fd, Slot slot, std::uint16_t flags);
@@ -169,7 +171,11 @@ void KernelProbe::look_past_tap() {
     if (found != PAST_TAP_SPLICED || choice_.packets == nullptr || need_packets_[slot]) continue;
     if (!packets_link_) packets_link_ = attach_to_cgroups(skeleton_->obj, choice_.packets).value_or(nullptr);
     need_packets_[slot] = packets_link_ != nullptr;
-    if (need_packets_[slot]) shared_->control[slot].flags |= CONTROL_PACKETS;
+    if (!need_packets_[slot]) continue;
+    // Of packets it is known by the exchanges that are measured alone which come after a response.
+    whole_.set(slot);
+    tell_thinning();
+    flags(slot) |= CONTROL_PACKETS;
   }
 }
 
@@ -316,10 +322,11 @@ absl::Status KernelProbe::set_sampled_fraction(Slot slot, Fraction fraction) {
 }
 
 absl::Status KernelProbe::set_paused(Slot slot, bool paused) {
-  const std::lock_guard lock(slots_);
   RETURN_IF_ERROR(check_taken(slot));
-  __u32& flags = shared_->control[slot].flags;
-  flags = paused ? flags | CONTROL_PAUSED : flags & ~CONTROL_PAUSED;
+  if (paused)
+    flags(slot) |= CONTROL_PAUSED;
+  else
+    flags(slot) &= ~CONTROL_PAUSED;
   return absl::OkStatus();
 }
 
@@ -330,7 +337,7 @@ absl::Status KernelProbe::set_tls(Slot slot, std::span<const tls::Library> libra
     ASSIGN_OR_RETURN(tls_, TlsProbe::load(skeleton_->obj, ring()));
   }
   RETURN_IF_ERROR(tls_->attach(slot, libraries));
-  shared_->control[slot].flags |= CONTROL_TLS;
+  flags(slot) |= CONTROL_TLS;
   return absl::OkStatus();
 }
 

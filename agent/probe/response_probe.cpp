@@ -95,10 +95,13 @@ absl::Status ResponseProbe::follow(std::uint32_t slot, bool wanted) {
   if (wanted) slots_.insert(slot);
   if (slots_.empty()) links_.clear();
   if (slots_.empty() || !links_.empty()) return absl::OkStatus();
+  std::vector<LinkPtr> links;
   for (const char* program : {"rsp_state", programs_.send}) {
-    ASSIGN_OR_RETURN(LinkPtr link, attach(skeleton_->obj, program));
-    links_.push_back(std::move(link));
+    absl::StatusOr<LinkPtr> link = attach(skeleton_->obj, program);
+    if (!link.ok()) return absl::FailedPreconditionError(link.status().message());
+    links.push_back(*std::move(link));
   }
+  links_ = std::move(links);
   return absl::OkStatus();
 }
 

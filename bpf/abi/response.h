@@ -16,7 +16,7 @@ enum {
 
 enum response_counter {
 	RESPONSE_BYTES,      /* copied */
-	RESPONSE_LOST,       /* bytes within the bound that were not: the ring was too full */
+	RESPONSE_LOST,       /* bytes within the bound that were not: the ring was too full, or they left in a pause; an end that is not told is one */
 	RESPONSE_UNREADABLE, /* the same: not in plain user memory (kTLS; sendfile, until that is known), or a page not present */
 	RESPONSE_COUNTERS,
 };

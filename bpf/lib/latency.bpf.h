@@ -86,10 +86,18 @@ static __always_inline __u32 measured_one_in(const struct sock *sk, const struct
 	return exchange_dice(sk, tcp) >> (32 - thinning) ? 0 : 1U << thinning;
 }
 
-/* Whether the request that waits by the mark is one whose response was passed over, when thinning had changed. */
+/* Whether the request that waits by the mark is one whose response was passed over, when thinning had changed, or went past the
+ * hook. */
 static __always_inline bool missed(const struct probe_socket *mark, const struct tcp_sock *tcp)
 {
-	return mark->thinned && mark->request_at != tcp->write_seq;
+	return mark->request_at != tcp->write_seq;
+}
+
+/* When the kernel had queued what the service has just read: the first byte of a request that is measured, else the last packet
+ * of what it read. */
+static __always_inline __u64 arrived_at(const struct probe_socket *mark, const struct tcp_sock *tcp)
+{
+	return mark->request_ns && !missed(mark, tcp) ? mark->request_ns : tcp->tcp_clock_cache;
 }
 
 static __always_inline void observe(const struct probe_socket *mark, __u64 ns)
@@ -127,6 +135,7 @@ static __always_inline void interim(struct probe_socket *mark, const struct tcp_
 {
 	if (mark->thinned) /* the exchange goes on as another one, that may be passed over */
 		mark->request_ns = 0;
+	mark->request_at = tcp->write_seq + len;
 	if (mark->write_seq == tcp->write_seq)
 		mark->write_seq += len;
 }

@@ -111,7 +111,8 @@ static __always_inline void follow_send(const struct probe_socket *mark, struct 
 }
 
 /* The stream of a sampled connection whose slot asks for responses, or null. In a pause a connection's responses are passed over
- * as its requests are. */
+ * as its requests are; what was still to leave of the one before is lost. Where requests are captured from packets, no response
+ * can be told to be that of one. */
 static __always_inline struct response_stream *responding(struct sock *sk, struct probe_socket **mark,
 							  struct response_wish **wish, __u64 create)
 {
@@ -120,7 +121,7 @@ static __always_inline struct response_stream *responding(struct sock *sk, struc
 	if (!may_be_sampled(sk))
 		return NULL;
 	*mark = watched(sk);
-	if (!*mark || (*mark)->flags & SOCKET_TLS)
+	if (!*mark || (*mark)->flags & (SOCKET_TLS | SOCKET_PACKETS))
 		return NULL;
 	*wish = wish_for(*mark);
 	if (!*wish)
@@ -128,6 +129,12 @@ static __always_inline struct response_stream *responding(struct sock *sk, struc
 	stream = bpf_sk_storage_get(&responses, sk, 0, create);
 	if (!stream || !((*mark)->flags & SOCKET_PAUSED))
 		return stream;
+	if (stream->begun) {
+		__s32 left = wanted_to(stream, (*wish)->bytes, stream->sent);
+
+		if (left > 0)
+			count_response(*mark, RESPONSE_LOST, left);
+	}
 	stream->begun = 0;
 	return NULL;
 }

@@ -60,13 +60,6 @@ static __always_inline void tap_open(struct probe_socket *mark, const struct tcp
 	mark->next_seq = position;
 }
 
-/* When the kernel had queued what the service has just read: the first byte of a request that is measured, else the last packet
- * of what it read. */
-static __always_inline __u64 arrived_at(const struct probe_socket *mark, const struct tcp_sock *tcp)
-{
-	return mark->request_ns ? mark->request_ns : tcp->tcp_clock_cache;
-}
-
 static long next_packet_chunk(__u64 index, struct tap_cut *cut)
 {
 	emit_chunk(cut, cut->left.value, FROM_PACKET);

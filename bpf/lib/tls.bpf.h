@@ -82,14 +82,13 @@ static __always_inline void tls_plaintext(__u64 ssl, __u64 buffer, __u32 len)
 		tls_hole(stream);
 		return;
 	}
-	if (!stream->severed && passes_over(&stream->mark, control, stream->after_send, len)) {
-		stream->after_send = 0;
+	if (stream->severed) {
+		count(&stream->mark, PROBE_BYTES, len);
+		lose(&stream->mark, PROBE_SKIPPED_BYTES, len);
 		return;
 	}
-	count(&stream->mark, PROBE_BYTES, len);
-	if (stream->severed ||
-	    (stream->mark.flags & (SOCKET_BROKEN | SOCKET_UNTOLD) && !tap_resume(&stream->mark))) {
-		lose(&stream->mark, PROBE_SKIPPED_BYTES, len);
+	if (!tap_may_copy(&stream->mark, control, stream->after_send, len)) {
+		stream->after_send = 0;
 		return;
 	}
 	cut.mark = &stream->mark;

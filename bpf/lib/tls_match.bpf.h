@@ -67,7 +67,7 @@ static __always_inline void tls_taken(struct probe_socket *mark, const struct tc
 	if (first || (__s32)(seq + len - mark->next_seq) > 0)
 		mark->next_seq = seq + len;
 	if (call->conn_id != mark->conn_id)
-		stream->ts_ns = mark->request_ns ? mark->request_ns : tcp->tcp_clock_cache;
+		stream->ts_ns = arrived_at(mark, tcp);
 	call->conn_id = mark->conn_id;
 	if (mark->write_seq != tcp->write_seq)
 		stream->after_send = 1;

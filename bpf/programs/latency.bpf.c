@@ -59,7 +59,9 @@ int BPF_PROG(lat_sent, struct sock *sk, int ret)
 	count(mark, PROBE_SENT, 1);
 	note_position(sk, tcp, mark);
 	response(mark, STATUS_UNKNOWN, 1);
-	if (!mark->request_ns && bytes_waiting(sk, tcp))
+	if (!mark->request_ns && bytes_waiting(sk, tcp)) {
 		mark->request_ns = bpf_ktime_get_ns();
+		mark->request_at = tcp->write_seq;
+	}
 	return 0;
 }

@@ -30,6 +30,8 @@ int BPF_PROG(tap_state, struct sock *sk, int old_state, int new_state)
 			tap_established(sk, tcp, mark, control);
 	} else if (mark->flags & SOCKET_SAMPLED && mark->flags & SOCKET_OPENED) {
 		tap_closed(sk, tcp, mark);
+	} else if (mark->flags & SOCKET_LISTENER && old_state != BPF_TCP_LISTEN && old_state != BPF_TCP_SYN_RECV) {
+		begin_late(sk, tcp, mark); /* its begin was missed, and no exchange on it was measured */
 	}
 	return 0;
 }
