@@ -236,6 +236,18 @@ TEST(Http1RequestFramer, StartsOverWhenTheServiceSendsInsideAFirstRequestLine) {
   EXPECT_EQ(*out[0].bytes, kGet);
 }
 
+TEST(Http1RequestFramer, TakesNoBodyForARequestThatTheServiceHasAskedFor) {
+  const std::string head =
+      "POST /p HTTP/1.1\r\nHost: a\r\nexpect: 100-Continue\r\nContent-Length: " + std::to_string(kGet.size()) +
+      "\r\n\r\n";
+  Http1RequestFramer framer(7, true);
+  std::vector<Request> out;
+  framer.feed(bytes_of(head), MonoTime{}, true, out);
+  framer.feed(bytes_of(kGet), MonoTime{}, true, out);  // after "100 Continue"
+  ASSERT_EQ(out.size(), 1u);
+  EXPECT_EQ(*out[0].bytes, head + kGet);
+}
+
 TEST(Http1RequestFramer, NeverEmitsWhatWasNotInTheStream) {
   std::mt19937_64 random(11);
   const std::vector<Case> seeds = cases();

@@ -64,6 +64,10 @@ bool Http1Fields::add(std::string_view line) {
   if (colon == std::string_view::npos || !is_http1_token(line.substr(0, colon))) return false;
   const std::string_view name = line.substr(0, colon), value = line.substr(colon + 1);
   switch (name.size()) {
+    case 6:
+      if (equals_ignoring_case(name, "expect") && equals_ignoring_case(trim_blanks(value), "100-continue"))
+        expects_continue = true;
+      return true;
     case 7:
       if (equals_ignoring_case(name, "upgrade")) upgrade = true;
       return true;

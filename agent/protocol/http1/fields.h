@@ -12,6 +12,7 @@ struct Http1Fields {
   bool transfer_encoding = false;  // there is a Transfer-Encoding field
   bool chunked = false;            // … and its last coding is chunked
   bool close = false, keep_alive = false, upgrade = false;
+  bool expects_continue = false;  // the client waits for an interim response before it sends the body
 
   // Takes in one field line, without its line end, in which there is no CR and no NUL: whoever found the line's end has
   // looked for them. False: malformed (name, space before the colon, obs-fold), or its length or coding is not certain

@@ -45,6 +45,11 @@ struct Http1RequestFramer::Impl {
   void give_up(State why);
   void forget_message();
   bool finished() const { return given_up(state); }
+  // Whether what the service has sent is the interim response that the client asked for before the body.
+  bool answered_inside() const {
+    const bool in_body = stage != Stage::kBetween && stage != Stage::kRequestLine && stage != Stage::kFields;
+    return in_body && fields.expects_continue;
+  }
   std::size_t size() const { return message.size() + static_cast<std::size_t>(pos - begin); }
   void keep() {
     message.append(begin, static_cast<std::size_t>(pos - begin));
@@ -55,7 +60,7 @@ struct Http1RequestFramer::Impl {
 void Http1RequestFramer::Impl::feed(std::string_view data, MonoTime at, bool after_send, std::vector<Request>& out) {
   if (finished()) return;
   if (state == State::kJoining) {
-    if (after_send) {
+    if (after_send && !answered_inside()) {
       forget_message();
       trying = true;
     }
