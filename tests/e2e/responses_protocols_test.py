@@ -201,7 +201,7 @@ class GrpcResponses(Compared):
         production = self.start(Grpc, cgroup=(500, 256 << 20))
         address = f"127.0.0.1:{production.port}"
         documents = [self.directory.file("service.yaml", "name: shop\ndiscovery:\n  port: 1\n"),
-                     self.directory.file("profile.json", '{"service_descriptor": "shop"}')]
+                     self.directory.file("shop.profile.json", '{"service_descriptor": "shop"}')]
 
         def call(*arguments, status=0):
             asked = gnomon.run(*production.network.enter(), gnomon.program("gnomon"), "--coordinator", address, *arguments)
