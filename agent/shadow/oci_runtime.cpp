@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -21,6 +20,7 @@
 #include "agent/shadow/namespaces.h"
 #include "agent/shadow/output.h"
 #include "agent/shadow/state.h"
+#include "agent/shadow/tool.h"
 #include "common/status.h"
 #include "common/unique_fd.h"
 #include "fmt/format.h"
@@ -56,16 +56,6 @@ void isolate(SpawnActions* spawn) {
   posix_spawnattr_setsigdefault(&spawn->attributes, &usual);
   posix_spawnattr_setpgroup(&spawn->attributes, 0);
   posix_spawnattr_setflags(&spawn->attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
-}
-
-std::string find_program(const std::string& name) {
-  const char* path = std::getenv("PATH");
-  std::istringstream directories(std::string(path ? path : "") + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin");
-  for (std::string directory; std::getline(directories, directory, ':');) {
-    std::string candidate = directory + "/" + name;
-    if (!directory.empty() && ::access(candidate.c_str(), X_OK) == 0) return candidate;
-  }
-  return "";
 }
 
 absl::Status wait_for(pid_t pid, const std::string& name) {
