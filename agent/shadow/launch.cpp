@@ -226,8 +226,18 @@ absl::StatusOr<std::vector<std::string>> recover_argv(const std::string& cmdline
                   text.substr(0, 80)));
 }
 
-absl::StatusOr<Launch> read_launch(const std::string& proc, pid_t pid) {
+void read_allowances(const std::string& proc, pid_t pid, Launch* launch) {
   const std::string directory = fmt::format("{}/{}", proc, pid), own = read_file(proc + "/self/status").value_or("");
+  const std::string status = read_file(directory + "/status").value_or("");
+  const std::uint64_t may_have = mask_of(own, "CapBnd");
+  launch->limits =
+      read_limits(read_file(directory + "/limits").value_or(""), mask_of(own, "CapEff") >> CAP_SYS_RESOURCE & 1);
+  launch->bounding_capabilities = safe_capabilities(mask_of(status, "CapBnd") & may_have);
+  launch->capabilities = safe_capabilities(mask_of(status, "CapEff") & may_have);
+}
+
+absl::StatusOr<Launch> read_launch(const std::string& proc, pid_t pid) {
+  const std::string directory = fmt::format("{}/{}", proc, pid);
   const auto exe = read_link(directory + "/exe"), cwd = read_link(directory + "/cwd"),
              root = read_link(directory + "/root");
   const std::string status = read_file(directory + "/status").value_or("");
@@ -251,11 +261,7 @@ absl::StatusOr<Launch> read_launch(const std::string& proc, pid_t pid) {
   launch.argv = std::move(*argv);
   launch.environment = clean_environment(read_file(directory + "/environ").value_or(""));
   RETURN_IF_ERROR(annotate(read_identity(status, &launch), who));
-  const std::uint64_t may_have = mask_of(own, "CapBnd");
-  launch.limits =
-      read_limits(read_file(directory + "/limits").value_or(""), mask_of(own, "CapEff") >> CAP_SYS_RESOURCE & 1);
-  launch.bounding_capabilities = safe_capabilities(mask_of(status, "CapBnd") & may_have);
-  launch.capabilities = safe_capabilities(mask_of(status, "CapEff") & may_have);
+  read_allowances(proc, pid, &launch);
   executable_mappings(read_file(directory + "/maps").value_or(""), directory, *root, &launch);
   return launch;
 }

@@ -42,6 +42,9 @@ struct Launch {
 // that the arguments cannot be recovered from.
 absl::StatusOr<Launch> read_launch(const std::string& proc, pid_t pid);
 
+// Only what it may: its limits and its capabilities.
+void read_allowances(const std::string& proc, pid_t pid, Launch* launch);
+
 inline constexpr char kNamelessExecutable[] = "/.gnomon-executable";  // where a program that had no path is
 
 // The arguments in /proc/PID/cmdline. A process that overwrote them leaves one text; that of a daemon which
