@@ -127,11 +127,11 @@ absl::StatusOr<GivenBundle> parse_bundle(const std::string& directory, const std
 absl::StatusOr<GivenBundle> read_bundle(const std::string& directory) {
   const std::string file = directory + "/config.json";
   const auto config = discovery::read_file(file);
-  if (!config) return errno_status(fmt::format("shadow.bundle: {}", file));
+  if (!config) return errno_status(file);
   const std::string own = discovery::read_file("/proc/self/status").value_or("");
   const std::string mask = discovery::field_of(own, "CapBnd");
   auto bundle = parse_bundle(directory, *config, mask.empty() ? 0 : std::stoull(mask, nullptr, 16));
-  if (!bundle.ok()) return annotate(bundle.status(), fmt::format("shadow.bundle: {}", file));
+  if (!bundle.ok()) return annotate(bundle.status(), file);
   return bundle;
 }
 

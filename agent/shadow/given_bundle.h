@@ -19,8 +19,8 @@ struct GivenBundle {
 
 // What is taken of <directory>/config.json: arguments, environment, working directory, user, limits, those capabilities
 // that are safe in a shadow and that this process may give, the host name, binds and tmpfs mounts, masked paths. All
-// else is the shadow runtime's own, and hooks, which would run outside, never run. Errors name the file, the field and
-// what it has to be.
+// else is the shadow runtime's own, and hooks, which would run outside, never run. Errors name the file, its field and
+// what that has to be.
 absl::StatusOr<GivenBundle> read_bundle(const std::string& directory);
 
 // The same of a text; pure. `own_capabilities`: a mask of those that may be given at most.

@@ -54,8 +54,13 @@ absl::StatusOr<std::string> hostname_of(pid_t pid) {
 
 class ProcessShadow final : public Shadow {
  public:
-  ProcessShadow(const Home& home, const Spec& spec, Bytes writable, std::unique_ptr<Reservation> reservation)
-      : state_(home.state), spec_(spec), writable_(writable), reservation_(std::move(reservation)) {}
+  ProcessShadow(const Home& home, const Spec& spec, Bytes writable, std::unique_ptr<Reservation> reservation,
+                std::unique_ptr<UnpackedImage> image)
+      : state_(home.state),
+        spec_(spec),
+        writable_(writable),
+        reservation_(std::move(reservation)),
+        image_(std::move(image)) {}
 
   ~ProcessShadow() override {
     const std::vector<std::string> cgroups = agent_cgroups(kCgroupRoot, state_->name(), spec_.id);
@@ -175,8 +180,12 @@ class ProcessShadow final : public Shadow {
   // A copy of the process, or what its descriptor gives in its place.
   absl::StatusOr<GivenBundle> what_to_start() const {
     GivenBundle given;
-    if (!spec_.bundle.empty()) {
-      ASSIGN_OR_RETURN(given, read_bundle(spec_.bundle));
+    if (image_) {
+      ASSIGN_OR_RETURN(given, from_image());
+    } else if (!spec_.bundle.empty()) {
+      auto bundle = read_bundle(spec_.bundle);
+      if (!bundle.ok()) return annotate(bundle.status(), "shadow.bundle");
+      given = *std::move(bundle);
     } else {
       ASSIGN_OR_RETURN(given.launch, read_launch(kProc, spec_.instance.pid));
       const std::string mountinfo = fmt::format("{}/{}/mountinfo", kProc, spec_.instance.pid);
@@ -185,6 +194,21 @@ class ProcessShadow final : public Shadow {
     if (given.hostname.empty()) {
       ASSIGN_OR_RETURN(given.hostname, hostname_of(spec_.instance.pid));
     }
+    return given;
+  }
+
+  // What an image cannot say is production's: host name, limits, and what root may. What umoci has put there are
+  // defaults of its own, less than any runtime gives; another user than root keeps those that production has as well.
+  absl::StatusOr<GivenBundle> from_image() const {
+    auto given = read_bundle(image_->bundle());
+    if (!given.ok()) return annotate(given.status(), "shadow.image");
+    Launch& launch = given->launch;
+    const std::vector<std::string> usual = launch.capabilities;
+    read_allowances(kProc, spec_.instance.pid, &launch);
+    launch.capabilities.clear();
+    for (const std::string& name : launch.bounding_capabilities)
+      if (launch.uid == 0 || std::ranges::count(usual, name) > 0) launch.capabilities.push_back(name);
+    given->hostname.clear();
     return given;
   }
 
@@ -301,6 +325,7 @@ class ProcessShadow final : public Shadow {
   const Spec spec_;
   const Bytes writable_;
   std::unique_ptr<Reservation> reservation_;
+  const std::unique_ptr<UnpackedImage> image_;  // null: none
   // In the order in which they are needed; what comes last goes first.
   std::optional<RootFilesystem> root_;
   Network network_;
@@ -313,8 +338,9 @@ class ProcessShadow final : public Shadow {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Shadow>> start_shadow(const Home& home, const Spec& spec, Bytes writable,
-                                                     std::unique_ptr<Reservation> reservation) {
-  auto shadow = std::make_unique<ProcessShadow>(home, spec, writable, std::move(reservation));
+                                                     std::unique_ptr<Reservation> reservation,
+                                                     std::unique_ptr<UnpackedImage> image) {
+  auto shadow = std::make_unique<ProcessShadow>(home, spec, writable, std::move(reservation), std::move(image));
   if (const absl::Status started = shadow->start(home); !started.ok())
     return annotate(started, fmt::format("shadow of {} (pid {})", spec.instance.command, spec.instance.pid));
   return shadow;

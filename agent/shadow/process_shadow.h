@@ -7,6 +7,7 @@
 #include "agent/shadow/ledger.h"
 #include "agent/shadow/shadow.h"
 #include "agent/shadow/state.h"
+#include "agent/shadow/unpacked_image.h"
 
 namespace gnomon::shadow {
 
@@ -16,9 +17,10 @@ struct Home {
   std::string oci_runtime, init;  // programs
 };
 
-// Copies spec.instance and starts the copy. `writable` is what it can write at most; `reservation`, which includes it,
-// is dropped when everything of the shadow has been removed.
+// Copies spec.instance and starts the copy, or starts `image` if there is one. `writable` is what it can write at most;
+// `reservation`, which includes it, and the image are dropped when everything of the shadow has been removed.
 absl::StatusOr<std::unique_ptr<Shadow>> start_shadow(const Home& home, const Spec& spec, Bytes writable,
-                                                     std::unique_ptr<Reservation> reservation);
+                                                     std::unique_ptr<Reservation> reservation,
+                                                     std::unique_ptr<UnpackedImage> image);
 
 }  // namespace gnomon::shadow

@@ -150,10 +150,24 @@ class ProcessRuntime final : public Runtime {
           fmt::format("shadow id \"{}\": letters a-z, digits and '-' are allowed", spec.id));
     ASSIGN_OR_RETURN(auto reservation, ledger_->reserve({spec.cpu, spec.memory}));
     ASSIGN_OR_RETURN(const Bytes writable, reserve_writable(spec, reservation.get()));
-    return start_shadow(home_, spec, writable, std::move(reservation));
+    std::unique_ptr<UnpackedImage> image;
+    if (spec.image) {
+      ASSIGN_OR_RETURN(image, unpack(spec, reservation->within_reach().cpu));
+    }
+    return start_shadow(home_, spec, writable, std::move(reservation), std::move(image));
   }
 
  private:
+  absl::StatusOr<std::unique_ptr<UnpackedImage>> unpack(const Spec& spec, MilliCpu cpu) {
+    const std::string name = spec.id + ".image";  // which is no session's
+    return UnpackedImage::unpack(*spec.image,
+                                 {.directory = home_.state->path() + "/" + name,
+                                  .cgroup = cgroup_path(home_.state->name(), name),
+                                  .cpu = cpu,
+                                  .stop = spec.stop},
+                                 *ledger_);
+  }
+
   // What a shadow writes is kept in memory, and counted as such. On top of its memory limit: so files that fill up are
   // refused, as on a full disk, before anything is killed. Half of the limit, or less if that is not free.
   absl::StatusOr<Bytes> reserve_writable(const Spec& spec, Reservation* reservation) {

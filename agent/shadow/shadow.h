@@ -15,6 +15,7 @@
 #include "agent/egress/forwarder.h"
 #include "agent/egress/guard.h"
 #include "common/units.h"
+#include "document/image_name.h"
 
 namespace gnomon::shadow {
 
@@ -30,7 +31,9 @@ struct Spec {
   Bytes memory;  // hard limit; what it writes is on top of it, bounded by itself
   std::optional<unsigned> io_weight = {};  // 1 to 1000, from when it is ready on; not set: the usual
   std::string bundle = {};                 // directory of an OCI bundle that is started in place of a copy; empty: none
+  std::optional<document::ImageName> image = {};  // an OCI image that is, instead
   std::vector<document::EgressRule> egress = {};  // what it may reach beyond its own network
+  int stop = -1;  // a descriptor: readable when an image that is being unpacked is not waited for any longer
 };
 
 // When a shadow is up, and how long it is waited for.
@@ -83,7 +86,7 @@ class Runtime {
   virtual Budget budget() const = 0;
   virtual std::string oci_runtime() const = 0;  // the program's path
   // kResourceExhausted if the limits do not fit into what is left of the budget, with at least 16 MiB to write: says
-  // both figures and the remedy.
+  // both figures and the remedy. An image is unpacked first, which takes up to two minutes.
   virtual absl::StatusOr<std::unique_ptr<Shadow>> start(const Spec& spec) = 0;
 };
 
