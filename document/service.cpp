@@ -82,6 +82,17 @@ absl::Status read_bundle(const std::string& path, Service& service) {
   return absl::OkStatus();
 }
 
+absl::Status read_image(const std::string& text, Service& service) {
+  if (text.empty()) return absl::OkStatus();
+  if (!service.bundle.empty())
+    return absl::InvalidArgumentError(fmt::format(
+        "shadow.image: \"{}\": shadow.bundle is given as well (\"{}\"): leave one of them out", text, service.bundle));
+  auto name = parse_image_name(text);
+  if (!name.ok()) return annotate(name.status(), "shadow.image");
+  service.image = *std::move(name);
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<Service> validate(const v1::ServiceDescriptor& message) {
@@ -112,6 +123,7 @@ absl::StatusOr<Service> validate(const v1::ServiceDescriptor& message) {
   RETURN_IF_ERROR(read_sample_by(message.shadow().sample_by(), service));
   RETURN_IF_ERROR(read_max_request(message.shadow().max_request_bytes(), service));
   RETURN_IF_ERROR(read_bundle(message.shadow().bundle(), service));
+  RETURN_IF_ERROR(read_image(message.shadow().image(), service));
   for (const std::string& endpoint : message.shadow().replay_writes()) {
     if (endpoint.empty())
       return absl::InvalidArgumentError(

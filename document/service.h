@@ -11,6 +11,7 @@
 #include "common/units.h"
 #include "document/comparison.h"
 #include "document/egress.h"
+#include "document/image_name.h"
 #include "document/readiness.h"
 #include "gnomon/v1/document.pb.h"
 
@@ -42,6 +43,7 @@ struct Service {
   std::vector<std::string> replay_writes;  // classes of endpoint, or "*"
   std::string protocol;                    // one of kProtocols; empty: not said
   std::string bundle;                      // directory of what is started in place of a copy; empty: none
+  std::optional<ImageName> image;          // what is unpacked and started in place of a copy
   std::vector<EgressRule> egress;          // what the shadow may reach
   Comparison comparison;                   // of responses
 };

@@ -62,15 +62,19 @@ absl::Status Session::Impl::start_shadow() {
   ASSIGN_OR_RETURN(instance, discovery::find_instance(kProc, kCgroup, plan.service.port, plan.service.pid));
   ASSIGN_OR_RETURN(production_process, ProductionProcess::open(kProc, instance));
   const Resources limits = applied_resources = resolve(plan.profile, instance);
+  if (plan.service.image) say(State::kStarting, "unpacking the image " + plan.service.image->text());
   auto started = services.runtime.start({.id = plan.id,
                                          .instance = instance,
                                          .cpu = limits.cpu,
                                          .memory = limits.memory,
                                          .io_weight = limits.io_weight,
                                          .bundle = plan.service.bundle,
-                                         .egress = plan.service.egress});
+                                         .image = plan.service.image,
+                                         .egress = plan.service.egress,
+                                         .stop = stop_event.get()});
   if (!started.ok()) return annotate(started.status(), "shadow");
   shadow = *std::move(started);
+  report.message.clear();
   report.shadow_pid = shadow->pid();
   report.shadow_cpu = limits.cpu;
   report.shadow_memory = limits.memory;

@@ -248,6 +248,40 @@ TEST(ValidateService, ABundleIsNamedByItsAbsolutePath) {
   EXPECT_THAT(error_of(message), StartsWith("shadow.bundle: \"next\": must be the absolute path"));
 }
 
+TEST(ValidateService, AnImageIsNamedByItsAbsolutePathAndATag) {
+  v1::ServiceDescriptor message;
+  message.set_name("web");
+  message.mutable_discovery()->set_port(80);
+  EXPECT_FALSE(validate(message)->image.has_value());
+  message.mutable_shadow()->set_image("/srv/images/web:1.2-rc_3");
+  EXPECT_EQ(validate(message)->image->directory, "/srv/images/web");
+  EXPECT_EQ(validate(message)->image->tag, "1.2-rc_3");
+  message.mutable_shadow()->set_image("/srv/registry:5000/web");
+  EXPECT_EQ(validate(message)->image->directory, "/srv/registry:5000/web");
+  EXPECT_EQ(validate(message)->image->tag, "");
+  for (const char* bad : {"nginx:1.2", "docker://nginx", "images/web"}) {
+    message.mutable_shadow()->set_image(bad);
+    EXPECT_THAT(error_of(message),
+                AllOf(StartsWith("shadow.image: \"" + std::string(bad)), HasSubstr("must be the absolute path")));
+  }
+  for (const std::string& bad : {std::string("/srv/web:"), std::string("/srv/web:-a"), std::string("/srv/web:a b"),
+                                 std::string("/srv/web:1:2"), "/srv/web:" + std::string(129, 'a')}) {
+    message.mutable_shadow()->set_image(bad);
+    EXPECT_THAT(error_of(message), AllOf(StartsWith("shadow.image: "), HasSubstr("the tag")));
+  }
+}
+
+TEST(ValidateService, AnImageAndABundleExcludeEachOther) {
+  v1::ServiceDescriptor message;
+  message.set_name("web");
+  message.mutable_discovery()->set_port(80);
+  message.mutable_shadow()->set_image("/srv/images/web:1.2");
+  message.mutable_shadow()->set_bundle("/srv/web/next");
+  EXPECT_THAT(error_of(message),
+              AllOf(StartsWith("shadow.image: \"/srv/images/web:1.2\""), HasSubstr("shadow.bundle is given as well"),
+                    HasSubstr("leave one of them out")));
+}
+
 TEST(ValidateService, TheLargestRequestIsBounded) {
   v1::ServiceDescriptor message;
   message.set_name("web");
