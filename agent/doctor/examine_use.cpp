@@ -216,6 +216,17 @@ Check examine_netem(const Facts& facts) {
   return check;
 }
 
+Check examine_images(const Facts& facts) {
+  Check check{.id = "images", .area = "shadow", .seen = facts.umoci, .uses = "unpacks what shadow.image names"};
+  if (facts.umoci.empty()) {
+    check.state = State::kDegraded;
+    check.seen = "umoci is not installed";
+    check.uses = "no session runs whose descriptor has shadow.image; all others do";
+    check.remedy = "apt-get install umoci, if images are to be started";
+  }
+  return check;
+}
+
 }  // namespace
 
 std::vector<Check> examine_probe(const Facts& facts) {
@@ -322,6 +333,7 @@ std::vector<Check> examine_shadow(const Facts& facts) {
                           .uses = "nothing: shadows are confined by namespaces and capabilities",
                           .remedy = "none is needed"}));
   checks.push_back(examine_netem(facts));
+  checks.push_back(examine_images(facts));
   return checks;
 }
 

@@ -56,6 +56,7 @@ struct Facts {
   Trial pidfd_getfd;
   Trial seccomp;            // filters can be had
   std::string runc, crun;   // paths; empty: not there
+  std::string umoci;        // the same
   Trial crun_starts;        // a container as a shadow's, if it is there
   std::string shadow_init;  // where it ought to be
   bool shadow_init_there = false;

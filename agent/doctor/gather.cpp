@@ -16,6 +16,7 @@
 #include "agent/probe/probe.h"
 #include "agent/shadow/cgroups.h"
 #include "agent/shadow/oci_runtime.h"
+#include "agent/shadow/unpacked_image.h"
 #include "fmt/format.h"
 
 namespace gnomon::doctor {
@@ -100,6 +101,7 @@ void look_at_shadows(const std::string& state_root, Facts* facts) {
   facts->seccomp = try_seccomp();
   facts->runc = shadow::find_runc().value_or("");
   facts->crun = shadow::find_crun();
+  facts->umoci = shadow::find_umoci().value_or("");
   std::error_code error;
   facts->shadow_init =
       (std::filesystem::read_symlink("/proc/self/exe", error).parent_path() / "gnomon-shadow-init").string();

@@ -47,6 +47,7 @@ Facts good_node() {
   facts.cgroups = {{.mount = "/sys/fs/cgroup", .v2 = true, .make = {}, .cpu = true, .memory = true}};
   facts.namespaces = {{"mount", {}}, {"network", {}}};
   facts.runc = "/usr/sbin/runc";
+  facts.umoci = "/usr/bin/umoci";
   facts.shadow_init = "/usr/bin/gnomon-shadow-init";
   facts.shadow_init_there = true;
   facts.state_directory = {0, "/run/gnomon can be made"};
@@ -211,6 +212,16 @@ TEST(Doctor, CrunStartsShadowsWhereItCan) {
   EXPECT_THAT(check(facts, "runc").seen, HasSubstr("cgroups in hybrid mode not supported"));
   EXPECT_EQ(check(facts, "runc").remedy, "apt install runc");
   EXPECT_FALSE(diagnose(facts).sessions_can_run());
+}
+
+TEST(Doctor, WithoutUmociSessionsWithoutAnImageRun) {
+  Facts facts = good_node();
+  EXPECT_EQ(check(facts, "images").state, State::kOk);
+  EXPECT_EQ(check(facts, "images").seen, "/usr/bin/umoci");
+  facts.umoci.clear();
+  EXPECT_EQ(check(facts, "images").state, State::kDegraded);
+  EXPECT_THAT(check(facts, "images").remedy, HasSubstr("apt-get install umoci"));
+  EXPECT_TRUE(diagnose(facts).sessions_can_run());
 }
 
 TEST(Doctor, FewOpenFilesAreDegraded) {
