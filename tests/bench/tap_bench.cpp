@@ -11,7 +11,6 @@
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/utsname.h>
 
@@ -20,6 +19,7 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <memory>
 #include <span>
 #include <string>
@@ -76,13 +76,11 @@ UniqueFd listen_on_loopback(sockaddr_in* address) {
   return fd;
 }
 
+// Not getrusage(): that tells of the running thread what it was at the last tick, 4 ms apart.
 double thread_cpu_us() {
-  rusage usage{};
-  ::getrusage(RUSAGE_THREAD, &usage);
-  const auto us = [](const timeval& time) {
-    return static_cast<double>(time.tv_sec) * 1e6 + static_cast<double>(time.tv_usec);
-  };
-  return us(usage.ru_utime) + us(usage.ru_stime);
+  timespec time{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) * 1e6 + static_cast<double>(time.tv_nsec) / 1e3;
 }
 
 void transfer(int from, int to, std::span<char> message) {

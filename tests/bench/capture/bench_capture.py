@@ -199,8 +199,7 @@ def measure_unsampled():
     return json.loads(out)
 
 
-def measure(options):
-    result = {"benchmark": "capture", "kernel": os.uname().release, "cpus": len(processes.CPUS)}
+def measure(options, result):
     tap = measure_unsampled()
     result["unsampled_vs_empty"] = tap["unsampled_vs_empty"]
     result["round_trip"] = tap
@@ -222,7 +221,6 @@ def measure(options):
         result["peers"], replayed = measure_peers(nginx, services.nginx(mirror_to=sink.port), sink, options.rounds,
                                                   int(40000 * scale))
         result["agent_us_per_replayed"] = spread(replayed)
-    return result
 
 
 def main():
@@ -230,10 +228,14 @@ def main():
     parser.add_argument("--rounds", type=int, default=11, help="pairs per figure (default 11)")
     parser.add_argument("--scale", type=float, default=1, help="of every load (default 1; 0.1 for a quick look)")
     options = parser.parse_args()
+    result = {"benchmark": "capture", "kernel": os.uname().release, "cpus": len(processes.CPUS)}
     try:
-        print(json.dumps(measure(options)))
+        measure(options, result)
     except Failed as failure:
-        sys.exit(f"bench-capture: {failure}")
+        result["failed"] = str(failure)  # what was measured by then is told all the same
+    print(json.dumps(result))
+    if "failed" in result:
+        sys.exit(f"bench-capture: {result['failed']}")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <optional>
 #include <random>
 #include <string>
 #include <string_view>
@@ -66,8 +67,9 @@ Connection connect_to(std::uint16_t port) {
   return connection;
 }
 
-// Takes one response, which comes in one piece. Returns when its packet was taken up.
-std::int64_t receive(int fd) {
+// Takes one response, which comes in one piece. Returns when its packet was taken up; nullopt if the kernel did not
+// say, as for a while after it was first asked to.
+std::optional<std::int64_t> receive(int fd) {
   std::array<char, kLargestResponse> body;
   alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(timespec))> control;
   iovec piece{.iov_base = body.data(), .iov_len = body.size()};
@@ -78,7 +80,7 @@ std::int64_t receive(int fd) {
   message.msg_controllen = control.size();
   require(::recvmsg(fd, &message, MSG_DONTWAIT) > 0, "recvmsg");
   const cmsghdr* stamp = CMSG_FIRSTHDR(&message);
-  require(stamp && stamp->cmsg_type == SCM_TIMESTAMPNS, "no timestamp");
+  if (!stamp || stamp->cmsg_type != SCM_TIMESTAMPNS) return std::nullopt;
   timespec time{};
   std::copy_n(CMSG_DATA(stamp), sizeof(time), reinterpret_cast<unsigned char*>(&time));
   return ns(time);
@@ -97,15 +99,15 @@ class PacedClient {
     }
   }
 
-  // Response times in ns, of all requests. One that finds no idle connection waits for one, which is not in its time,
-  // but counted.
+  // Response times in ns, of the requests whose response the kernel gave a time. One that finds no idle connection
+  // waits for one, which is not in its time, but counted.
   std::vector<std::int64_t> run(double rate, std::uint64_t requests) {
     std::mt19937_64 random(1);
     std::exponential_distribution<double> gap(rate / 1e9);
     std::vector<std::int64_t> times;
     times.reserve(requests);
     double due = static_cast<double>(now_ns(CLOCK_MONOTONIC));
-    for (std::uint64_t sent = 0; times.size() < requests;) {
+    for (std::uint64_t sent = 0; answered_ < requests;) {
       const auto now = static_cast<double>(now_ns(CLOCK_MONOTONIC));
       if (sent == requests || idle_.empty() || now < due) {
         const bool only_answers = sent == requests || idle_.empty();
@@ -138,7 +140,8 @@ class PacedClient {
     const int ready = ::epoll_pwait2(epoll_.get(), events.data(), events.size(), &wait, nullptr);
     for (int i = 0; i < ready; ++i) {
       const std::size_t which = events[static_cast<std::size_t>(i)].data.u64;
-      times.push_back(receive(connections_[which].fd.get()) - connections_[which].sent_ns);
+      if (const auto at = receive(connections_[which].fd.get())) times.push_back(*at - connections_[which].sent_ns);
+      ++answered_;
       idle_.push_back(which);
     }
   }
@@ -146,7 +149,7 @@ class PacedClient {
   UniqueFd epoll_;
   std::vector<Connection> connections_;
   std::vector<std::size_t> idle_;
-  std::uint64_t waited_ = 0;
+  std::uint64_t answered_ = 0, waited_ = 0;
 };
 
 double quantile_us(const std::vector<std::int64_t>& sorted, double q) {
@@ -166,6 +169,7 @@ int main(int argc, char** argv) {
   const sched_param priority{.sched_priority = 1};
   const bool real_time = ::sched_setscheduler(0, SCHED_FIFO, &priority) == 0;
   std::vector<std::int64_t> times = client.run(rate, static_cast<std::uint64_t>(rate * seconds));
+  gnomon::require(!times.empty(), "no timestamps");
   std::sort(times.begin(), times.end());
   fmt::print(R"({{"requests":{},"p50_us":{:.1f},"p90_us":{:.1f},"p99_us":{:.1f},"waited":{},"real_time":{}}})"
              "\n",
