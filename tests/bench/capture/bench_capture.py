@@ -134,8 +134,10 @@ def measure_overload(service, requests):
 
 class Tcpdump:
     def __init__(self, service):
-        self.process = subprocess.Popen(["taskset", "-c", processes.OTHER_CPU, "tcpdump", "-i", "lo", "-s", "0", "-w", "/dev/null",
-                                         "dst", "port", str(service.port)], stderr=subprocess.PIPE, text=True)
+        # To standard output: of a file that it is given the name of, /dev/null too, it makes itself the owner.
+        self.process = subprocess.Popen(["taskset", "-c", processes.OTHER_CPU, "tcpdump", "-i", "lo", "-s", "0", "-w", "-",
+                                         "dst", "port", str(service.port)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                        text=True)
         while "listening on" not in self.process.stderr.readline():
             if self.process.poll() is not None:
                 raise Failed("tcpdump did not start")
