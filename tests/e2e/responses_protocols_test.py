@@ -73,11 +73,6 @@ class MemcachedResponses(Compared):
         production = self.start(Memcached, cgroup=(500, 256 << 20))
         big = b"x" * 50000
 
-        def first():
-            with production.connect() as connection, connection.makefile("rb") as replies:
-                connection.sendall(b"version\r\n")
-                self.assertTrue(replies.readline().startswith(b"VERSION"))
-
         def traffic():
             with production.connect() as connection, connection.makefile("rb") as replies:
                 def ask(said, *expected):
@@ -100,7 +95,7 @@ class MemcachedResponses(Compared):
                 connection.sendall(said)
                 self.assertEqual(b"STORED\r\n", replies.readline())
         writes = [word for name in ("add", "set", "incr", "gat", "decr") for word in ("--replay-writes", name)]
-        outcomes = self.compare(production, first, traffic,
+        outcomes = self.compare(production, production.greet, traffic,
                                 lambda pid: production.stats(pid)["decr_hits"] == str(TIMES).encode(), *writes)
         self.assertEqual({"version": {"same": 1}, "add": {"other_status": 1}, "set": {"same": TIMES + 1},
                           "mg": {"same": 2 * TIMES}, "get": {"other_size": TIMES}, "incr": {"other_status": TIMES},

@@ -39,6 +39,14 @@ class Memcached(Production):
     def command(self):
         return ["memcached", "-u", "nobody", "-l", "127.0.0.1", "-p", str(self.port), "-U", "0"]
 
+    def greet(self):
+        """A request that changes nothing."""
+        with self.connect() as connection, connection.makefile("rb") as replies:
+            connection.sendall(b"version\r\n")
+            reply = replies.readline()
+            if not reply.startswith(b"VERSION"):
+                raise AssertionError(f"memcached answered {reply!r} to version")
+
     def stats(self, pid):
         """Counters of its copy with that process id."""
         with connect(Namespace(pid), self.port) as connection, connection.makefile("rb") as replies:
