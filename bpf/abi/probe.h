@@ -42,7 +42,7 @@ struct probe_socket {
 	__u32 next_seq;    /* TCP sequence number after the last byte that the tap has seen */
 	__u32 sent_seq;    /* of the first byte that the service had not taken yet when it last sent in a measured exchange */
 	__u32 request_at;  /* number of the next byte to send, when request_ns was set */
-	__u32 thinned;     /* the exchange that request_ns begins was chosen by thinning: if it is missed, others are too */
+	__u32 thinned;     /* the exchange that request_ns begins was chosen by thinning: an interim response ends it */
 	__u32 glanced_at;  /* the same of the last exchange that is in a mix */
 };
 ABI_ASSERT(sizeof(struct probe_socket) == 48);
