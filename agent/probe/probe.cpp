@@ -132,7 +132,7 @@ absl::Status KernelProbe::start() {
     links_.push_back(std::move(link));
   }
   ASSIGN_OR_RETURN(rings_, RingReader::open(bpf_map__fd(skeleton_->maps.hot_ring), bpf_map__fd(skeleton_->maps.ring),
-                                            shared_.get(), &KernelProbe::on_record, this));
+                                            &KernelProbe::on_record, this));
   return absl::OkStatus();
 }
 

@@ -1,11 +1,11 @@
 #include "agent/probe/ring_reader.h"
 
+#include <linux/bpf.h>
 #include <poll.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <array>
-#include <atomic>
 #include <cerrno>
 #include <chrono>
 
@@ -23,14 +23,16 @@ std::uint64_t load(const std::uint64_t* position) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<RingReader>> RingReader::open(int hot_map, int large_map, probe_shared* shared,
-                                                             Handler handler, void* context) {
-  std::unique_ptr<RingReader> reader(new RingReader(shared, handler, context));
+absl::StatusOr<std::unique_ptr<RingReader>> RingReader::open(int hot_map, int large_map, Handler handler,
+                                                             void* context) {
+  std::unique_ptr<RingReader> reader(new RingReader(handler, context));
   reader->hot_.reset(ring_buffer__new(hot_map, &RingReader::on_record, reader.get(), nullptr));
   reader->large_.reset(ring_buffer__new(large_map, &RingReader::on_large_record, reader.get(), nullptr));
   if (!reader->hot_ || !reader->large_) return errno_status("probe: cannot map the ring buffers");
   ASSIGN_OR_RETURN(reader->hot_read_, position(hot_map, 0));
   ASSIGN_OR_RETURN(reader->hot_reserved_, position(hot_map, 1));
+  ASSIGN_OR_RETURN(reader->large_read_, position(large_map, 0));
+  ASSIGN_OR_RETURN(reader->large_reserved_, position(large_map, 1));
   return reader;
 }
 
@@ -53,10 +55,10 @@ int RingReader::on_record(void* self, void* data, std::size_t size) noexcept {
 
 int RingReader::on_large_record(void* self, void* data, std::size_t size) noexcept {
   const int result = on_record(self, data, size);
-  auto& reader = *static_cast<RingReader*>(self);
-  const std::atomic_ref<__u64> taken(reader.shared_->taken);
-  if (++taken == reader.stop_at_ && result == 0) return kReached;
-  return result;
+  const auto& reader = *static_cast<RingReader*>(self);
+  // What was read is moved on after this call: it is still where this record begins.
+  const std::uint64_t end = load(reader.large_read_.get()) + (BPF_RINGBUF_HDR_SZ + size + 7) / 8 * 8;
+  return result == 0 && end >= reader.stop_at_ ? kReached : result;
 }
 
 absl::Status RingReader::consume(ring_buffer* ring) {
@@ -67,10 +69,10 @@ absl::Status RingReader::consume(ring_buffer* ring) {
 }
 
 absl::Status RingReader::drain() {
-  stop_at_ = std::atomic_ref<__u64>(shared_->spilled);  // before the hot ring is looked at
+  stop_at_ = load(large_reserved_.get());  // before the hot ring is looked at
   const std::uint64_t older = load(hot_reserved_.get());
   RETURN_IF_ERROR(consume(hot_.get()));
-  if (load(hot_read_.get()) < older || shared_->taken == stop_at_) return absl::OkStatus();
+  if (load(hot_read_.get()) < older || load(large_read_.get()) >= stop_at_) return absl::OkStatus();
   return consume(large_.get());
 }
 

@@ -9,7 +9,6 @@
 #include <span>
 
 #include "absl/status/statusor.h"
-#include "bpf/abi/probe.h"
 #include "common/units.h"
 
 namespace gnomon::probe {
@@ -20,11 +19,10 @@ class RingReader {
   // The bytes of a record as it was submitted, valid during the call only.
   using Handler = absl::Status (*)(void* context, std::span<const std::byte> record);
 
-  // Of the maps' descriptors; `shared` must live longer.
-  static absl::StatusOr<std::unique_ptr<RingReader>> open(int hot_map, int large_map, probe_shared* shared,
-                                                          Handler handler, void* context);
+  // Of the maps' descriptors.
+  static absl::StatusOr<std::unique_ptr<RingReader>> open(int hot_map, int large_map, Handler handler, void* context);
 
-  // Hands over the records that wait. One in the large ring was submitted when the hot one was full, hence after all in
+  // Hands over the records that wait. One in the large ring was begun when the hot one was full, hence after all in
   // there: the large ring is read up to where it stood before the hot one was emptied, and not at all while a record
   // that is still being written keeps what is behind it in the hot one.
   absl::Status drain();
@@ -44,20 +42,19 @@ class RingReader {
   // A page of a ring's map that begins with a position, in bytes since the ring was made (kernel/bpf/ringbuf.c).
   using Position = std::unique_ptr<const std::uint64_t, Unmap>;
 
-  RingReader(probe_shared* shared, Handler handler, void* context)
-      : shared_(shared), handler_(handler), context_(context) {}
+  RingReader(Handler handler, void* context) : handler_(handler), context_(context) {}
   static absl::StatusOr<Position> position(int map, int page);
   absl::Status consume(ring_buffer* ring);
   static int on_record(void* self, void* data, std::size_t size) noexcept;
   static int on_large_record(void* self, void* data, std::size_t size) noexcept;
 
-  probe_shared* const shared_;
   const Handler handler_;
   void* const context_;
   RingPtr hot_, large_;
-  Position hot_read_, hot_reserved_;  // up to where the hot ring was read, and records begun
-  std::uint64_t stop_at_ = 0;         // in records of the large ring
-  absl::Status status_;               // the handler's first that was not ok
+  // Up to where each ring was read, and records begun.
+  Position hot_read_, hot_reserved_, large_read_, large_reserved_;
+  std::uint64_t stop_at_ = 0;  // of the large ring: up to where it may be read now
+  absl::Status status_;        // the handler's first that was not ok
 };
 
 }  // namespace gnomon::probe

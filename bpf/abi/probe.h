@@ -168,10 +168,8 @@ static inline __u32 probe_port(__u16 port, __u64 netns)
 /* Mapped by the agent. */
 struct probe_shared {
 	struct probe_control control[PROBE_SLOTS];
-	__u64 spilled; /* records submitted to the large ring */
-	__u64 taken;   /* by the reader from there: while they differ, nothing goes to the hot ring */
 	__u32 past_tap[PROBE_SLOTS]; /* a probe_past_tap */
 	__u32 past_send[PROBE_SLOTS]; /* 1: responses were sent that the hook of sends cannot read: to be attached is rsp_packet */
 	__u8 thinning[PROBE_PORTS]; /* one in 2^n of the exchanges on connections to a port is measured */
 };
-ABI_ASSERT(sizeof(struct probe_shared) == 16 + 24 * PROBE_SLOTS + PROBE_PORTS);
+ABI_ASSERT(sizeof(struct probe_shared) == 24 * PROBE_SLOTS + PROBE_PORTS);

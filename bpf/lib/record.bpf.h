@@ -39,7 +39,6 @@ struct tap_cut {
 /* Where a record is, and what is to become of it. */
 struct reserved {
 	struct tap_record *record;
-	bool spilled;              /* it is in the large ring */
 	__u64 wake;
 };
 
@@ -50,26 +49,25 @@ static __always_inline __u64 wake_after(__u64 waiting, __u32 size, __u64 step)
 	return (waiting ^ (waiting + size)) & ~(step - 1) ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 }
 
-/* Room for a record of `size` bytes, a compile-time constant. Returns false if there is none. The hot ring is small enough to stay in the processor's cache,
- * where writing a record costs a fraction of what it does in memory last used a ring ago. What finds no room there goes to the
- * large ring, and so does all else until the reader has emptied that: nothing in the large ring is older than what is in the
- * hot one. */
+/* Room for a record of `size` bytes, a compile-time constant. Returns false if there is none. The hot ring is small enough to
+ * stay in the processor's cache, where writing a record costs a fraction of what it does in memory last used a ring ago. What
+ * finds no room there goes to the large ring, and so does all else until the reader has emptied that: nothing in the large ring
+ * is older than what is in the hot one. That is read off the ring's own positions, which move with the records: a counter beside
+ * them is for a moment behind, in which a record could overtake the one before it. */
 static __always_inline bool reserve(struct reserved *to, const __u32 size, bool data)
 {
-	struct probe_shared *page = shared_page();
-	__u64 waiting;
+	__u64 waiting = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA);
 
-	to->spilled = false;
-	if (page && page->spilled == page->taken) {
-		waiting = bpf_ringbuf_query(&hot_ring, BPF_RB_AVAIL_DATA);
+	if (!waiting) {
+		__u64 hot = bpf_ringbuf_query(&hot_ring, BPF_RB_AVAIL_DATA);
+
 		to->record = bpf_ringbuf_reserve(&hot_ring, size, 0);
 		/* No record is to be compared with null twice: the verifier of Linux 6.1 would follow it as null, too. */
 		if (to->record) {
-			to->wake = wake_after(waiting, size, hot_wake_bytes);
+			to->wake = wake_after(hot, size, hot_wake_bytes);
 			return true;
 		}
 	}
-	waiting = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA);
 	/* Data may fill seven eighths of the ring. The rest is for TAP_OPEN and TAP_CLOSE, without which a broken stream
 	 * could not be reported. */
 	if (data && waiting >= ring_bytes - ring_bytes / 8)
@@ -77,20 +75,8 @@ static __always_inline bool reserve(struct reserved *to, const __u32 size, bool 
 	to->record = bpf_ringbuf_reserve(&ring, size, 0);
 	if (!to->record)
 		return false;
-	to->spilled = true;
 	to->wake = wake_after(waiting, size, wake_bytes);
 	return true;
-}
-
-static __always_inline void submit(const struct reserved *to)
-{
-	bpf_ringbuf_submit(to->record, to->wake);
-	if (to->spilled) {
-		struct probe_shared *page = shared_page();
-
-		if (page)
-			__sync_fetch_and_add(&page->spilled, 1);
-	}
 }
 
 /* A stream with a hole goes on when half of the ring is free, so that it does not have one hole after the other. */
@@ -195,7 +181,7 @@ static __always_inline bool emit_event(struct probe_socket *mark, __u32 type, __
 	record = to.record;
 	fill_header(record, mark, type, bpf_ktime_get_ns());
 	record->flags = flags;
-	submit(&to);
+	bpf_ringbuf_submit(to.record, to.wake);
 	count(mark, PROBE_RECORDS, 1);
 	return true;
 }
@@ -254,7 +240,7 @@ static __always_inline void emit_data(struct tap_cut *cut, __u64 n, const __u32 
 		record->flags |= TAP_PLAINTEXT;
 	mark->flags = (mark->flags | SOCKET_BEGUN) & ~(SOCKET_BROKEN | SOCKET_PAUSED);
 	record->len = n;
-	submit(&to);
+	bpf_ringbuf_submit(to.record, to.wake);
 	count(mark, PROBE_RECORDS, 1);
 	if (source == FROM_ARRIVAL) {
 		cut->seq += n;

@@ -87,7 +87,7 @@ static __always_inline void emit_response(struct response_cut *cut, __u64 n, con
 	}
 	fill_response(record, cut->mark, stream, TAP_RESPONSE, stream->next, cut->ts_ns);
 	record->len = n;
-	submit(&to);
+	bpf_ringbuf_submit(to.record, to.wake);
 	count_response(cut->mark, RESPONSE_BYTES, n);
 	stream->next += n;
 	cut->from += n;
@@ -124,5 +124,5 @@ static __always_inline void emit_response_end(const struct probe_socket *mark, s
 	}
 	record = to.record;
 	fill_response(record, mark, stream, TAP_RESPONSE_END, at, ts_ns);
-	submit(&to);
+	bpf_ringbuf_submit(to.record, to.wake);
 }
