@@ -78,6 +78,10 @@ struct Call {
   ReadCall call;
 };
 
+void PrintTo(const Call& call, std::ostream* to) {
+  *to << call.name;
+}
+
 class ReadCalls : public Capture, public ::testing::WithParamInterface<std::tuple<probe::TapDesign, Call>> {
  protected:
   void SetUp() override { design = std::get<0>(GetParam()); }

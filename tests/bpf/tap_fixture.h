@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <ostream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -134,6 +135,13 @@ class TapTest : public ::testing::Test {
 
 inline constexpr std::array kTapDesigns = {probe::TapDesign::kPacketCopy, probe::TapDesign::kReceiveReturn,
                                            probe::TapDesign::kReceiveCall};
+
+// Names the parameter in the lists that tests are found and told in.
+namespace probe {
+inline void PrintTo(TapDesign design, std::ostream* to) {
+  *to << design_name(design);
+}
+}  // namespace probe
 
 inline std::string test_name(probe::TapDesign design) {
   std::string name(probe::design_name(design));
