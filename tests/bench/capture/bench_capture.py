@@ -14,6 +14,7 @@ import re
 import statistics
 import subprocess
 import sys
+import time
 
 import processes
 from processes import Agent, Failed
@@ -41,8 +42,16 @@ def rotated(items, by):
     return items[by:] + items[:by]
 
 
+def warm_up(load):
+    """Longer than the agent takes to see how much there is to measure, and to measure less of it: that it decides once a second,
+    of the second before."""
+    begin = time.monotonic()
+    while time.monotonic() - begin < 2.2:
+        load()
+
+
 def cpu_per_request(service, load):
-    load(service)  # until the agent has seen how much there is to measure
+    warm_up(lambda: load(service))
     before = service.cgroup.cpu_us()
     requests = load(service)
     return (service.cgroup.cpu_us() - before) / requests
@@ -92,13 +101,15 @@ def measure_ratios(service, load, rounds, name):
 
 def measure_p99(service, rounds, seconds):
     """Added p99 at half of what the service can do, its requests at random times."""
-    begin = os.times().elapsed
-    rate = int(processes.h2load(service, 60000) / (os.times().elapsed - begin) / 2)
+    begin = time.monotonic()
+    rate = int(processes.h2load(service, 60000) / (time.monotonic() - begin) / 2)
     added, plain = [], []
     for number in range(rounds):
         values = {}
         for condition in rotated(["off", "100"], number):
-            run = lambda: processes.paced(service, rate, seconds)["p99_us"]
+            def run():
+                processes.paced(service, rate, 3)  # see warm_up()
+                return processes.paced(service, rate, seconds)["p99_us"]
             values[condition] = run() if condition == "off" else with_agent(service, run, "--fraction", "1")[0]
         plain.append(values["off"])
         added.append(values["100"] - values["off"])
@@ -151,44 +162,57 @@ class Tcpdump:
         return (usage.ru_utime + usage.ru_stime) * 1e6, int(re.search(r"(\d+) packets? dropped by kernel", report)[1])
 
 
+class CountedLoad:
+    """h2load's, and how many requests it was in all."""
+
+    def __init__(self, requests):
+        self.requests, self.sent = requests, 0
+
+    def __call__(self, service):
+        answered = processes.h2load(service, self.requests)
+        self.sent += answered
+        return answered
+
+
 def measure_peers(plain, mirrored, sink, rounds, requests):
     """Everything that each does with every request: Gnomon captures and replays, nginx mirrors, tcpdump records."""
     ratio = {name: [] for name in ("gnomon", "nginx_mirror", "tcpdump")}
     own = {"gnomon": [], "tcpdump": []}
-    lost = dict.fromkeys(ratio, 0)
+    sent, lost = dict.fromkeys(ratio, 0), dict.fromkeys(ratio, 0)
     uncounted = 0  # of what Gnomon lost, what no counter of its says
     per_replayed = []
-    load = lambda service: processes.h2load(service, requests)
-    sent = 2 * requests  # cpu_per_request() warms up with as many
     for number in range(rounds):
         us = {}
         for condition in rotated(["off", *ratio], number):
+            load = CountedLoad(requests)
             before = processes.served(sink)
             if condition == "off":
                 us[condition] = cpu_per_request(plain, load)
-            elif condition == "gnomon":
+                continue
+            if condition == "gnomon":
                 us[condition], seen = with_agent(plain, lambda: cpu_per_request(plain, load), "--fraction", "1",
                                                  "--replay-port", str(sink.port))
                 answered = seen["replay"]["answered"]
-                lost[condition] += sent - answered
-                uncounted += sent - answered - sum(seen["replay"][key] for key in ("shed", "timed_out", "reset"))
+                lost[condition] += load.sent - answered
+                uncounted += load.sent - answered - sum(seen["replay"][key] for key in ("shed", "timed_out", "reset"))
                 per_replayed.append(seen["cpu_us"] / max(1, answered))
-                own[condition].append(seen["cpu_us"] / sent)
+                own[condition].append(seen["cpu_us"] / load.sent)
             elif condition == "nginx_mirror":
                 us[condition] = cpu_per_request(mirrored, load)
-                lost[condition] += sent - (processes.served(sink) - before - 1)
+                lost[condition] += load.sent - (processes.served(sink) - before - 1)
             else:
                 tcpdump = Tcpdump(plain)
                 us[condition] = cpu_per_request(plain, load)
                 cpu_us, dropped = tcpdump.stop()
-                own[condition].append(cpu_us / sent)
+                own[condition].append(cpu_us / load.sent)
                 lost[condition] += dropped
+            sent[condition] += load.sent
         for name in ratio:
             ratio[name].append(us[name] / us["off"])
         say(f"peers {number + 1}/{rounds}: {us['off']:.2f} us, " +
             ", ".join(f"{name} x{values[-1]:.3f}" for name, values in ratio.items()) +
             f", gnomon {per_replayed[-1]:.2f} us a replayed request")
-    peers = {name: {"target_cpu_ratio": spread(values), "lost": lost[name], "of": rounds * sent}
+    peers = {name: {"target_cpu_ratio": spread(values), "lost": lost[name], "of": sent[name]}
              for name, values in ratio.items()}
     peers["gnomon"]["lost_uncounted"] = uncounted
     for name, values in own.items():
