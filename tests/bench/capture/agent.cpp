@@ -68,7 +68,9 @@ long memory_kib(const std::string& field) {
 std::unique_ptr<session::Load> start_load(const Settings& settings) {
   if (settings.replay_port == 0) return nullptr;
   const UniqueFd netns(::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
-  auto load = must(session::Load::start(netns.get(), {.address = "127.0.0.1", .port = settings.replay_port}, {}, 1));
+  replay::Target target{.address = "127.0.0.1", .port = settings.replay_port};
+  target.client.kept_body_bytes = settings.responses;
+  auto load = must(session::Load::start(netns.get(), target, {}, 1));
   load->set_phase({.multiplicity = 1});
   return load;
 }
@@ -81,6 +83,16 @@ nlohmann::json replayed(session::Load& load) {
   return {{"answered", sum.answered}, {"copies", sum.copies},       {"offered", sum.offered},
           {"shed", sum.shed},         {"timed_out", sum.timed_out}, {"reset", sum.reset + sum.refused},
           {"late", sum.late}};
+}
+
+// Responses of which something was said, and those that were found to be the same.
+nlohmann::json compared(const session::Capture& capture) {
+  std::uint64_t all = 0, same = 0;
+  for (const compare::Counts& counts : capture.responses()) {
+    same += counts.of(compare::Outcome::kSame);
+    for (const std::uint64_t count : counts.count) all += count;
+  }
+  return {{"told", all}, {"same", same}};
 }
 
 // As a session does.
@@ -106,8 +118,10 @@ int run(const Settings& settings) {
     must(probe->watch_listener(fd.get(), slot));
   }
   const std::unique_ptr<session::Load> load = start_load(settings);
+  session::CapturePolicy policy;
+  if (settings.responses > 0) policy.comparison = compare::Settings{.body = true, .bytes = settings.responses};
   session::Capture capture(
-      {},
+      policy,
       [&](std::vector<protocol::Request> requests) {
         if (load) load->offer(std::move(requests));
       },
@@ -140,6 +154,7 @@ int run(const Settings& settings) {
 
   nlohmann::json result;
   if (load) result["replay"] = replayed(*load);
+  if (settings.responses > 0) result["compared"] = compared(capture);
   result["cpu_us"] = cpu_us() - begin;
   result["rss_mib"] = static_cast<double>(memory_kib("VmRSS")) / 1024;
   result["anonymous_mib"] = static_cast<double>(memory_kib("RssAnon")) / 1024;

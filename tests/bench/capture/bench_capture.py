@@ -43,8 +43,7 @@ def rotated(items, by):
 
 
 def warm_up(load):
-    """Longer than the agent takes to see how much there is to measure, and to measure less of it: that it decides once a second,
-    of the second before."""
+    """Longer than the agent takes to see how much there is to measure, and to measure less of it: it decides once a second."""
     begin = time.monotonic()
     while time.monotonic() - begin < 2.2:
         load()
@@ -76,9 +75,9 @@ def with_empty_programs(measure):
 
 def measure_ratios(service, load, rounds, name):
     """CPU of the service per request in each condition, and with empty programs at the same tracepoints, which is the least that
-    any can cost, over that without the agent; and the agent's own at 100%."""
+    any can cost, over that without the agent; and the agent's own at 100%, without and with responses."""
     keys = ["empty", *CONDITIONS]
-    ratios, own, plain = {key: [] for key in keys}, [], []
+    ratios, own, plain = {key: [] for key in keys}, {"100": [], "100_and_responses": []}, []
     for number in range(rounds):
         round_us = {}
         for condition in rotated(["off", *keys], number):
@@ -89,13 +88,13 @@ def measure_ratios(service, load, rounds, name):
                 round_us["empty"] = with_empty_programs(lambda: cpu_per_request(service, load))
                 continue
             round_us[condition], seen = with_agent(service, lambda: cpu_per_request(service, load), *CONDITIONS[condition])
-            if condition == "100":
-                own.append(seen["cpu_us"] / max(1, seen["requests"]))
+            if condition in own:
+                own[condition].append(seen["cpu_us"] / max(1, seen["requests"]))
         plain.append(round_us["off"])
         for key in keys:
             ratios[key].append(round_us[key] / round_us["off"])
         say(f"{name} {number + 1}/{rounds}: {round_us['off']:.2f} us, " +
-            ", ".join(f"{key}: x{ratios[key][-1]:.3f}" for key in keys) + f", agent {own[-1]:.2f} us")
+            ", ".join(f"{key}: x{ratios[key][-1]:.3f}" for key in keys) + f", agent {own['100'][-1]:.2f} us")
     return {"off_us": spread(plain), **{key: spread(values) for key, values in ratios.items()}}, own
 
 
@@ -175,12 +174,13 @@ class CountedLoad:
 
 
 def measure_peers(plain, mirrored, sink, rounds, requests):
-    """Everything that each does with every request: Gnomon captures and replays, nginx mirrors, tcpdump records."""
-    ratio = {name: [] for name in ("gnomon", "nginx_mirror", "tcpdump")}
-    own = {"gnomon": [], "tcpdump": []}
+    """Everything that each does with every request: Gnomon captures and replays, and compares the responses too; nginx mirrors,
+    tcpdump records."""
+    ratio = {name: [] for name in ("gnomon", "gnomon_comparing", "nginx_mirror", "tcpdump")}
+    own = {"gnomon": [], "gnomon_comparing": [], "tcpdump": []}
     sent, lost = dict.fromkeys(ratio, 0), dict.fromkeys(ratio, 0)
-    uncounted = 0  # of what Gnomon lost, what no counter of its says
-    per_replayed = []
+    uncounted = compared = 0  # of what Gnomon lost, what no counter of its says; responses found to be the same
+    per_replayed = {"gnomon": [], "gnomon_comparing": []}
     for number in range(rounds):
         us = {}
         for condition in rotated(["off", *ratio], number):
@@ -189,13 +189,15 @@ def measure_peers(plain, mirrored, sink, rounds, requests):
             if condition == "off":
                 us[condition] = cpu_per_request(plain, load)
                 continue
-            if condition == "gnomon":
+            if condition in per_replayed:
+                more = ["--responses", "4096"] if condition == "gnomon_comparing" else []
                 us[condition], seen = with_agent(plain, lambda: cpu_per_request(plain, load), "--fraction", "1",
-                                                 "--replay-port", str(sink.port))
+                                                 "--replay-port", str(sink.port), *more)
                 answered = seen["replay"]["answered"]
                 lost[condition] += load.sent - answered
                 uncounted += load.sent - answered - sum(seen["replay"][key] for key in ("shed", "timed_out", "reset"))
-                per_replayed.append(seen["cpu_us"] / max(1, answered))
+                per_replayed[condition].append(seen["cpu_us"] / max(1, answered))
+                compared += seen.get("compared", {}).get("same", 0)
                 own[condition].append(seen["cpu_us"] / load.sent)
             elif condition == "nginx_mirror":
                 us[condition] = cpu_per_request(mirrored, load)
@@ -211,10 +213,11 @@ def measure_peers(plain, mirrored, sink, rounds, requests):
             ratio[name].append(us[name] / us["off"])
         say(f"peers {number + 1}/{rounds}: {us['off']:.2f} us, " +
             ", ".join(f"{name} x{values[-1]:.3f}" for name, values in ratio.items()) +
-            f", gnomon {per_replayed[-1]:.2f} us a replayed request")
+            f", gnomon {per_replayed['gnomon'][-1]:.2f} us a replayed request")
     peers = {name: {"target_cpu_ratio": spread(values), "lost": lost[name], "of": sent[name]}
              for name, values in ratio.items()}
     peers["gnomon"]["lost_uncounted"] = uncounted
+    peers["gnomon_comparing"]["found_the_same"] = compared
     for name, values in own.items():
         peers[name]["own_us_per_request"] = spread(values)
     return peers, per_replayed
@@ -238,7 +241,9 @@ def measure(options, result):
                 ("redis", redis, lambda s: processes.redis_benchmark(s, int(100000 * scale))),
                 ("pingpong", pingpong, lambda s: processes.ping(s, int(60000 * scale), 20)["requests"])):
             result["cpu_per_request_ratio"][name], own[name] = measure_ratios(service, load, options.rounds, name)
-        result["agent_us_per_request"] = {name: spread(values) for name, values in own.items()}
+        result["agent_us_per_request"] = {name: spread(values["100"]) for name, values in own.items()}
+        result["agent_us_per_request_and_response"] = {name: spread(values["100_and_responses"])
+                                                       for name, values in own.items()}
         result["p99_added_us"] = measure_p99(nginx, options.rounds, max(1, int(3 * scale)))
         result["agent_rss_mib"] = measure_memory(pingpong, 10000)
         result["lost"] = measure_lost(nginx, 20000, max(2, int(60 * scale)))
@@ -246,7 +251,8 @@ def measure(options, result):
         sink = services.nginx()
         result["peers"], replayed = measure_peers(nginx, services.nginx(mirror_to=sink.port), sink, options.rounds,
                                                   int(40000 * scale))
-        result["agent_us_per_replayed"] = spread(replayed)
+        result["agent_us_per_replayed"] = spread(replayed["gnomon"])
+        result["agent_us_per_compared"] = spread(replayed["gnomon_comparing"])
 
 
 def main():

@@ -12,6 +12,7 @@
 #include "agent/discovery/instance.h"
 #include "agent/probe/probe.h"
 #include "agent/tls/library.h"
+#include "bpf/abi/response.h"
 
 namespace gnomon {
 namespace {
@@ -29,20 +30,23 @@ void must(const absl::Status& status) {
   must(status.ok() ? absl::StatusOr<int>(0) : absl::StatusOr<int>(status));
 }
 
-int run(std::uint16_t port, double fraction) {
+int run(std::uint16_t port, double fraction, std::uint64_t responses) {
   auto probe = must(probe::Probe::load({}));
   const probe::Slot slot = must(probe->take_slot());
   const discovery::Instance instance = must(discovery::find_instance("/proc", "/sys/fs/cgroup", port, {}));
   must(probe->set_tls(slot, must(tls::find_libraries("/proc", discovery::process_tree("/proc", instance.pid)))));
+  if (responses > 0) must(probe->set_responses(slot, Bytes{responses}));
   must(probe->set_sampled_fraction(slot, Fraction{fraction}));
   for (const discovery::ListenSocket& listener : instance.listeners) {
     const UniqueFd fd = must(discovery::borrow_socket({listener.pid, listener.fd, listener.inode}));
     must(probe->watch_listener(fd.get(), slot));
   }
   std::atomic<bool> done = false;
-  std::uint64_t bytes = 0;
+  std::uint64_t bytes = 0, response_bytes = 0;
   std::thread reader([&] {
-    const auto sink = [&](const tap_record&, std::span<const std::byte> payload) { bytes += payload.size(); };
+    const auto sink = [&](const tap_record& header, std::span<const std::byte> payload) {
+      (header.type == TAP_RESPONSE ? response_bytes : bytes) += payload.size();
+    };
     while (!done) must(probe->poll(sink, 20ms).status());
     must(probe->poll(sink, 0ms).status());
   });
@@ -53,9 +57,10 @@ int run(std::uint16_t port, double fraction) {
   reader.join();
   const probe::Reading reading = must(probe->read(slot));
   fmt::print(
-      "{{\"connections\": {}, \"sampled\": {}, \"bytes\": {}, \"seen\": {}, \"lost_records\": {}, \"unseen\": {}}}\n",
-      reading.counter[PROBE_CONNECTIONS], reading.counter[PROBE_SAMPLED], bytes, reading.counter[PROBE_BYTES],
-      reading.counter[PROBE_RING_FULL], reading.counter[PROBE_TLS_UNSEEN]);
+      "{{\"connections\": {}, \"sampled\": {}, \"bytes\": {}, \"response_bytes\": {}, \"seen\": {}, \"lost_records\": "
+      "{}, \"unseen\": {}}}\n",
+      reading.counter[PROBE_CONNECTIONS], reading.counter[PROBE_SAMPLED], bytes, response_bytes,
+      reading.counter[PROBE_BYTES], reading.counter[PROBE_RING_FULL], reading.counter[PROBE_TLS_UNSEEN]);
   return 0;
 }
 
@@ -63,7 +68,9 @@ int run(std::uint16_t port, double fraction) {
 }  // namespace gnomon
 
 int main(int argc, char** argv) {
-  if (argc == 3) return gnomon::run(static_cast<std::uint16_t>(std::atoi(argv[1])), std::atof(argv[2]));
-  fmt::print(stderr, "usage: tls-agent PORT FRACTION\n");
+  if (argc == 4)
+    return gnomon::run(static_cast<std::uint16_t>(std::atoi(argv[1])), std::atof(argv[2]),
+                       static_cast<std::uint64_t>(std::atoll(argv[3])));
+  fmt::print(stderr, "usage: tls-agent PORT FRACTION RESPONSE_BYTES\n");
   return 2;
 }

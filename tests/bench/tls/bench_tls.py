@@ -16,7 +16,9 @@ import tempfile
 import time
 
 AGENT = pathlib.Path(__file__).resolve().parent / "tls-agent"
-CONDITIONS = {"unprobed": None, "probed, sampled 0%": 0, "sampled 5%": 0.05, "sampled 100%": 1}
+# The sampled fraction, and how many bytes of each response are captured.
+CONDITIONS = {"unprobed": None, "probed, sampled 0%": (0, 0), "sampled 5%": (0.05, 0), "sampled 100%": (1, 0),
+              "sampled 100%, and responses": (1, 4096)}
 CONNECTIONS = 20
 
 
@@ -60,11 +62,12 @@ class Nginx:
         self.process.wait()
 
 
-def measure(nginx, fraction, requests):
+def measure(nginx, condition, requests):
     """CPU microseconds for each request; what the agent saw, or None."""
     agent = None
-    if fraction is not None:
-        agent = subprocess.Popen([AGENT, str(nginx.port), str(fraction)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    if condition is not None:
+        agent = subprocess.Popen([AGENT, str(nginx.port), *map(str, condition)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                 text=True)
         if agent.stdout.readline() != "ready\n":
             sys.exit("bench-tls: the agent did not start")
     begin = nginx.cpu_us()
