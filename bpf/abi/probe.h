@@ -19,16 +19,21 @@ enum {
 enum {
 	SOCKET_SAMPLED = 1 << 0,   /* its received bytes are copied to the ring */
 	SOCKET_DICED = 1 << 1,     /* the sampling dice was thrown */
-	SOCKET_BROKEN = 1 << 2,    /* bytes were lost since its last record; copying resumes when there is room again */
-	SOCKET_JOINED = 1 << 3,    /* was open before the probe: its stream starts in the middle */
-	SOCKET_LISTENER = 1 << 4,
-	SOCKET_OPENED = 1 << 5,    /* its TAP_OPEN was sent, or counted as lost */
-	SOCKET_UNTOLD = 1 << 6,    /* its TAP_OPEN was lost; another one, a TAP_JOIN, is sent when there is room again */
-	SOCKET_UNSURE = 1 << 7,    /* its bytes can no longer be told apart: nothing more is copied */
-	SOCKET_TLS = 1 << 8,       /* its records hold plaintext; next_seq counts ciphertext taken inside TLS functions */
-	SOCKET_PACKETS = 1 << 9,   /* its records are packets as they arrive; next_seq is behind the furthest of them */
-	SOCKET_PAUSED = 1 << 10,   /* bytes since its last record were passed over: see CONTROL_PAUSED */
-	SOCKET_BEGUN = 1 << 11,    /* a record of its bytes was submitted */
+	SOCKET_JOINED = 1 << 2,    /* was open before the probe: its stream starts in the middle */
+	SOCKET_LISTENER = 1 << 3,
+	SOCKET_OPENED = 1 << 4,    /* its TAP_OPEN was sent, or counted as lost */
+	SOCKET_UNSURE = 1 << 5,    /* its bytes can no longer be told apart: nothing more is copied */
+	SOCKET_TLS = 1 << 6,       /* its records hold plaintext; next_seq counts ciphertext taken inside TLS functions */
+	SOCKET_PACKETS = 1 << 7,   /* its records are packets as they arrive; next_seq is behind the furthest of them */
+};
+
+/* What the next record of a sampled connection has to tell. Changed with atomic instructions, as packets of one socket may arrive
+ * on several processors at once. */
+enum {
+	STREAM_BROKEN = 1 << 0, /* bytes were lost since its last record; copying resumes when there is room again */
+	STREAM_PAUSED = 1 << 1, /* bytes since its last record were passed over: see CONTROL_PAUSED */
+	STREAM_BEGUN = 1 << 2,  /* a record of its bytes was submitted */
+	STREAM_UNTOLD = 1 << 3, /* its TAP_OPEN was lost; another one, a TAP_JOIN, is sent when there is room again */
 };
 
 /* Socket storage (BPF_MAP_TYPE_SK_STORAGE, cloned from a listener to the connections it accepts). */
@@ -44,8 +49,10 @@ struct probe_socket {
 	__u32 request_at;  /* number of the next byte to send, when request_ns was set */
 	__u32 thinned;     /* the exchange that request_ns begins was chosen by thinning: an interim response ends it */
 	__u32 glanced_at;  /* the same of the last exchange that is in a mix */
+	__u32 stream;      /* STREAM_… */
+	__u32 pad;
 };
-ABI_ASSERT(sizeof(struct probe_socket) == 48);
+ABI_ASSERT(sizeof(struct probe_socket) == 56);
 
 enum tap_record_type {
 	TAP_OPEN = 1,   /* a sampled connection was established: seq is its first byte's number */

@@ -44,7 +44,7 @@ static __always_inline void tap_arrived(struct __sk_buff *packet, struct probe_s
 	if (!find_payload(packet, &payload))
 		return;
 	pass = arrival_passed_over(mark, control, payload.seq);
-	skip = !pass && mark->flags & (SOCKET_BROKEN | SOCKET_UNTOLD) && !tap_resume(mark); /* which may announce next_seq */
+	skip = !pass && mark->stream & (STREAM_BROKEN | STREAM_UNTOLD) && !tap_resume(mark); /* which may announce next_seq */
 	beyond = move_on(mark, payload.seq + payload.len);
 	if (pass) {
 		if (beyond)

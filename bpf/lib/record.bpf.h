@@ -88,9 +88,9 @@ static __always_inline bool room_to_resume(void)
 /* `n` bytes, behind those of the last record, will not be in any. */
 static __always_inline void leave_hole(struct probe_socket *mark, enum probe_counter cause, __u32 n)
 {
-	if (!(mark->flags & SOCKET_BROKEN))
+	if (!(__sync_fetch_and_or(&mark->stream, STREAM_BROKEN) & STREAM_BROKEN))
 		count(mark, PROBE_HOLES, 1);
-	mark->flags = (mark->flags | SOCKET_BROKEN) & ~SOCKET_PAUSED; /* a hole is told, whatever else was left out */
+	__sync_fetch_and_and(&mark->stream, ~STREAM_PAUSED); /* a hole is told, whatever else was left out */
 	count(mark, cause, n);
 }
 
@@ -124,15 +124,15 @@ static __always_inline bool sent_before(struct probe_socket *mark, const struct 
 static __always_inline bool is_passed_over(const struct probe_socket *mark, const struct probe_control *control,
 					   bool after_send)
 {
-	if (mark->flags & SOCKET_PAUSED)
+	if (mark->stream & STREAM_PAUSED)
 		return control->flags & CONTROL_PAUSED || !after_send;
-	return control->flags & CONTROL_PAUSED && after_send && mark->flags & SOCKET_BEGUN;
+	return control->flags & CONTROL_PAUSED && after_send && mark->stream & STREAM_BEGUN;
 }
 
 /* `n` bytes are passed over. */
 static __always_inline void note_passed_over(struct probe_socket *mark, __u32 n)
 {
-	mark->flags |= SOCKET_PAUSED;
+	__sync_fetch_and_or(&mark->stream, STREAM_PAUSED);
 	count(mark, PROBE_PAUSED, n);
 }
 
@@ -147,10 +147,16 @@ static __always_inline bool passes_over(struct probe_socket *mark, const struct 
 	return true;
 }
 
-/* The flag of a record that is the connection's first since a pause. */
-static __always_inline __u32 paused_before(const struct probe_socket *mark)
+/* The flags of a record of bytes, which tell what the stream has to, once. */
+static __always_inline __u32 tell_stream(struct probe_socket *mark)
 {
-	return mark->flags & SOCKET_PAUSED ? TAP_PAUSED : 0;
+	__u32 told = mark->stream;
+
+	if (told & (STREAM_BROKEN | STREAM_PAUSED))
+		told = __sync_fetch_and_and(&mark->stream, ~(STREAM_BROKEN | STREAM_PAUSED));
+	if (!(told & STREAM_BEGUN))
+		__sync_fetch_and_or(&mark->stream, STREAM_BEGUN);
+	return (told & STREAM_BROKEN ? TAP_HOLE : 0) | (told & STREAM_PAUSED ? TAP_PAUSED : 0);
 }
 
 static __always_inline void fill_header(struct tap_record *record, const struct probe_socket *mark, __u32 type,
@@ -206,7 +212,7 @@ static __always_inline void lose_cut(struct tap_cut *cut, enum probe_counter cau
 }
 
 /* Copies `n` bytes, at most `capacity` (a compile-time constant), into a record of that class. On loss the cut ends. A packet
- * may arrive on two processors at once: of the mark, what is FROM_ARRIVAL changes only flags. */
+ * may arrive on two processors at once: of the mark, what is FROM_ARRIVAL changes only `stream`. */
 static __always_inline void emit_data(struct tap_cut *cut, __u64 n, const __u32 capacity, const enum tap_source source)
 {
 	struct probe_socket *mark = cut->mark;
@@ -231,14 +237,11 @@ static __always_inline void emit_data(struct tap_cut *cut, __u64 n, const __u32 
 	if (cut->after_send)
 		record->flags |= TAP_AFTER_SEND;
 	cut->after_send = false;
-	if (mark->flags & SOCKET_BROKEN)
-		record->flags |= TAP_HOLE;
-	record->flags |= paused_before(mark);
+	record->flags |= tell_stream(mark);
 	if (source == FROM_ARRIVAL)
 		record->flags |= TAP_PACKET;
 	if (source == FROM_TLS)
 		record->flags |= TAP_PLAINTEXT;
-	mark->flags = (mark->flags | SOCKET_BEGUN) & ~(SOCKET_BROKEN | SOCKET_PAUSED);
 	record->len = n;
 	bpf_ringbuf_submit(to.record, to.wake);
 	count(mark, PROBE_RECORDS, 1);

@@ -127,7 +127,7 @@ static __always_inline struct response_stream *responding(struct sock *sk, struc
 	if (!*wish)
 		return NULL;
 	stream = bpf_sk_storage_get(&responses, sk, 0, create);
-	if (!stream || !((*mark)->flags & SOCKET_PAUSED))
+	if (!stream || !((*mark)->stream & STREAM_PAUSED))
 		return stream;
 	if (stream->begun) {
 		__s32 left = wanted_to(stream, (*wish)->bytes, stream->sent);

@@ -14,11 +14,13 @@ extern void *bpf_rdonly_cast(const void *object, __u32 btf_id) __ksym __weak;
 /* Announces the stream, which starts at next_seq. Returns false if there is no room; tap_resume() tries again. */
 static __always_inline bool announce(struct probe_socket *mark)
 {
-	if (!emit_event(mark, TAP_OPEN, mark->flags & SOCKET_JOINED ? TAP_JOIN : 0)) {
-		mark->flags |= SOCKET_UNTOLD | SOCKET_JOINED;
+	bool joined = mark->flags & SOCKET_JOINED || mark->stream & STREAM_UNTOLD;
+
+	if (!emit_event(mark, TAP_OPEN, joined ? TAP_JOIN : 0)) {
+		__sync_fetch_and_or(&mark->stream, STREAM_UNTOLD);
 		return false;
 	}
-	mark->flags &= ~(SOCKET_UNTOLD | SOCKET_BROKEN);
+	__sync_fetch_and_and(&mark->stream, ~(STREAM_UNTOLD | STREAM_BROKEN));
 	return true;
 }
 
@@ -27,7 +29,7 @@ static __always_inline bool tap_resume(struct probe_socket *mark)
 {
 	if (!room_to_resume())
 		return false;
-	return !(mark->flags & SOCKET_UNTOLD) || announce(mark);
+	return !(mark->stream & STREAM_UNTOLD) || announce(mark);
 }
 
 /* The service has read the `len` bytes from next_seq on, each for the first time. Returns false, having counted them, if they
@@ -38,7 +40,7 @@ static __always_inline bool tap_may_copy(struct probe_socket *mark, const struct
 	if (passes_over(mark, control, after_send, len))
 		return false;
 	count(mark, PROBE_BYTES, len);
-	if (!(mark->flags & (SOCKET_BROKEN | SOCKET_UNTOLD)) || tap_resume(mark))
+	if (!(mark->stream & (STREAM_BROKEN | STREAM_UNTOLD)) || tap_resume(mark))
 		return true;
 	lose(mark, PROBE_SKIPPED_BYTES, len);
 	return false;
@@ -126,6 +128,7 @@ static __always_inline void tap_closed(struct sock *sk, struct tcp_sock *tcp, st
 		lose_past_tap(mark, taken - mark->next_seq);
 	}
 	mark->next_seq = taken;
-	emit_event(mark, TAP_CLOSE, (mark->flags & (SOCKET_BROKEN | SOCKET_UNTOLD) ? TAP_BROKEN : 0) | paused_before(mark));
+	emit_event(mark, TAP_CLOSE, (mark->stream & (STREAM_BROKEN | STREAM_UNTOLD) ? TAP_BROKEN : 0) |
+					    (mark->stream & STREAM_PAUSED ? TAP_PAUSED : 0));
 	mark->flags &= ~SOCKET_SAMPLED; /* what is still read after a reset is not captured: the stream's end was told */
 }

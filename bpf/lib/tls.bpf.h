@@ -133,7 +133,7 @@ static __always_inline void tls_written(__u64 ssl, __u64 buffer, __u32 len)
 	if (!wish)
 		return;
 	response = &stream->response;
-	if (stream->mark.flags & SOCKET_PAUSED) {
+	if (stream->mark.stream & STREAM_PAUSED) {
 		response->begun = 0;
 		return;
 	}

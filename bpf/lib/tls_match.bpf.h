@@ -13,10 +13,9 @@ static __always_inline void tls_hole(struct tls_stream *stream)
 	if (stream->severed)
 		return;
 	stream->severed = 1;
-	if (mark->flags & SOCKET_BROKEN)
+	if (__sync_fetch_and_or(&mark->stream, STREAM_BROKEN) & STREAM_BROKEN)
 		return;
 	count(mark, PROBE_HOLES, 1);
-	mark->flags |= SOCKET_BROKEN;
 	mark->next_seq++;
 }
 
@@ -24,7 +23,7 @@ static __always_inline struct tls_stream *tls_begin(struct probe_socket *mark)
 {
 	struct tls_stream fresh = {.mark = *mark};
 
-	fresh.mark.next_seq = mark->flags & SOCKET_BROKEN ? 1 : 0;
+	fresh.mark.next_seq = mark->stream & STREAM_BROKEN ? 1 : 0;
 	bpf_map_update_elem(&tls_streams, &mark->conn_id, &fresh, BPF_NOEXIST);
 	return bpf_map_lookup_elem(&tls_streams, &mark->conn_id);
 }
@@ -59,7 +58,7 @@ static __always_inline void tls_taken(struct probe_socket *mark, const struct tc
 	if (!stream)
 		stream = tls_begin(mark);
 	if (!stream) { /* the map is full */
-		mark->flags |= SOCKET_BROKEN;
+		__sync_fetch_and_or(&mark->stream, STREAM_BROKEN);
 		return;
 	}
 	if (!first && (__s32)(seq - mark->next_seq) > 0)
@@ -90,10 +89,11 @@ static __always_inline void tls_closed(struct probe_socket *mark, __u32 taken)
 			bpf_map_delete_elem(&tls_sessions, &stream->session);
 		mark->next_seq = stream->mark.next_seq;
 		mark->flags = stream->mark.flags;
+		mark->stream = stream->mark.stream;
 		bpf_map_delete_elem(&tls_streams, &mark->conn_id);
 	}
 	if (unseen) {
-		mark->flags |= SOCKET_BROKEN;
+		__sync_fetch_and_or(&mark->stream, STREAM_BROKEN);
 		count(mark, PROBE_TLS_UNSEEN, 1);
 	}
 }
