@@ -21,12 +21,4 @@ int Checks::finish() const {
   return off_ == 0 && made_ > 0 ? 0 : kFailed;
 }
 
-double printed_precision(const std::string& printed) {
-  const std::size_t exponent_at = printed.find_first_of("eE"), point = printed.find('.');
-  const std::string digits = printed.substr(0, exponent_at);
-  double exponent = exponent_at == std::string::npos ? 0 : std::atof(printed.c_str() + exponent_at + 1);
-  if (point != std::string::npos) exponent -= static_cast<double>(digits.size() - point - 1);
-  return 0.5 * std::pow(10.0, exponent);
-}
-
 }  // namespace gnomon::eval

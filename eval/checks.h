@@ -16,7 +16,4 @@ class Checks {
   int made_ = 0, off_ = 0;
 };
 
-// Half a unit of the last digit of a number as it was printed ("0.00163": 5e-6).
-double printed_precision(const std::string& printed);
-
 }  // namespace gnomon::eval

@@ -1,7 +1,5 @@
 // The scalability law's fit beside published fits.
 
-#include <yaml-cpp/yaml.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -12,6 +10,7 @@
 #include "eval/checks.h"
 #include "eval/command.h"
 #include "eval/csv.h"
+#include "eval/usl_cases.h"
 
 namespace gnomon::eval {
 namespace {
@@ -21,58 +20,47 @@ constexpr double kDigits = 1e-3;
 // A coherency this small changes no throughput: an optimiser's way of saying 0.
 constexpr double kNothing = 1e-12;
 
-void compare(Checks& checks, const std::string& name, const capacity::Usl& fit, const YAML::Node& fits,
-             bool published) {
+void compare(Checks& checks, const std::string& name, const capacity::Usl& fit, const UslFit& fits, bool published) {
   const struct {
     const char* what;
     const capacity::Estimate& estimate;
-  } parameters[] = {{"alpha", fit.alpha}, {"beta", fit.beta}, {"gamma", fit.gamma}};
-  for (const auto& [what, estimate] : parameters) {
-    if (!fits[what]) continue;
-    double expected = fits[what].as<double>();
-    if (std::abs(expected) < kNothing) expected = 0;
-    const double printed = published ? printed_precision(fits[what].as<std::string>()) : 0;
+    const FittedParameter& fitted;
+  } parameters[] = {{"alpha", fit.alpha, fits.alpha}, {"beta", fit.beta, fits.beta}, {"gamma", fit.gamma, fits.gamma}};
+  for (const auto& [what, estimate, fitted] : parameters) {
+    if (!fitted.value) continue;
+    const double expected = std::abs(*fitted.value) < kNothing ? 0 : *fitted.value;
+    const double printed = published && expected != 0 ? fitted.precision / std::abs(expected) : 0;
     checks.near(absl::StrCat(name, " ", what, published ? " (published)" : " (reference fit)"), estimate.value,
-                expected, std::max(kDigits, expected == 0 ? 0 : printed / std::abs(expected)));
+                expected, std::max(kDigits, printed));
     // The standard error, from the interval's width.
-    const std::string error = absl::StrCat(what, "_se");
-    if (!fits[error] || !(estimate.low > 0)) continue;
+    if (!fitted.standard_error || !(estimate.low > 0)) continue;
     const double t = capacity::student_t(fit.degrees_of_freedom, 0.95);
-    checks.near(absl::StrCat(name, " ", error), (estimate.high - estimate.value) / t, fits[error].as<double>(),
+    checks.near(absl::StrCat(name, " ", what, "_se"), (estimate.high - estimate.value) / t, *fitted.standard_error,
                 kDigits);
   }
 }
 
-absl::Status check_case(Checks& checks, const YAML::Node& item) {
-  const auto name = item["name"].as<std::string>();
-  const auto loads = item["load"].as<std::vector<double>>(), throughputs = item["throughput"].as<std::vector<double>>();
-  if (loads.size() != throughputs.size())
-    return absl::InvalidArgumentError(name + ": load and throughput differ in length");
-  std::vector<capacity::Measurement> measurements;
-  for (std::size_t i = 0; i < loads.size(); ++i) measurements.push_back({loads[i], throughputs[i]});
-  const auto fit = capacity::fit_usl(measurements);
-  if (!fit.ok()) return absl::InvalidArgumentError(absl::StrCat(name, ": ", std::string(fit.status().message())));
-  if (item["published"] && item["published"].IsMap()) compare(checks, name, *fit, item["published"], true);
-  if (item["our_fit"]) compare(checks, name, *fit, item["our_fit"], false);
+absl::Status check_case(Checks& checks, const UslCase& one) {
+  const auto fit = capacity::fit_usl(one.measurements);
+  if (!fit.ok()) return absl::InvalidArgumentError(absl::StrCat(one.name, ": ", std::string(fit.status().message())));
+  if (one.published) compare(checks, one.name, *fit, *one.published, true);
+  if (one.reference) compare(checks, one.name, *fit, *one.reference, false);
   if (fit->peak_load)
-    std::printf("    %s: peak at load %.6g (%.6g to %.6g), throughput %.6g\n", name.c_str(), fit->peak_load->value,
+    std::printf("    %s: peak at load %.6g (%.6g to %.6g), throughput %.6g\n", one.name.c_str(), fit->peak_load->value,
                 fit->peak_load->low, fit->peak_load->high, *fit->peak_throughput);
   else
-    std::printf("    %s: no peak shown\n", name.c_str());
+    std::printf("    %s: no peak shown\n", one.name.c_str());
   return absl::OkStatus();
 }
 
 int check(const std::string& path) {
   const auto text = read_file(path);
   if (!text.ok()) return fail(text.status());
+  const auto cases = parse_usl_cases(*text, path);
+  if (!cases.ok()) return fail(cases.status());
   Checks checks;
-  try {
-    const YAML::Node root = YAML::Load(*text);  // JSON is YAML
-    for (const YAML::Node& item : root.IsSequence() ? root : root["cases"])
-      if (const auto status = check_case(checks, item); !status.ok()) return fail(status);
-  } catch (const YAML::Exception& error) {
-    return fail(absl::InvalidArgumentError(absl::StrCat(path, ": ", error.what())));
-  }
+  for (const UslCase& one : *cases)
+    if (const auto status = check_case(checks, one); !status.ok()) return fail(status);
   return checks.finish();
 }
 
