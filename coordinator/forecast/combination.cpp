@@ -37,9 +37,10 @@ void Combination::learn(const float* made, double actual, double resolution) {
   const double middle = weighted(made), error = actual - middle;
   for (std::size_t i = 0; i < losses_.size(); ++i) {
     losses_[i] += static_cast<float>(rate * (std::abs(made[i] - actual) - losses_[i]));
-    row_[i] = made[i] - middle;
+    row_[i] = static_cast<float>(made[i] - middle);
   }
-  for (std::size_t i = 0; i < kErrors; ++i) row_[losses_.size() + i] = kErrorWeight * made[losses_.size() + 1 + i];
+  for (std::size_t i = 0; i < kErrors; ++i)
+    row_[losses_.size() + i] = static_cast<float>(kErrorWeight) * made[losses_.size() + 1 + i];
   own_loss_ += rate * (std::abs(error) - own_loss_);
   last_error_ = count_ > 10 ? std::clamp(actual - made[members_], -own_loss_, own_loss_) : 0;
   recent_error_ += kRecent * (last_error_ - recent_error_);
@@ -79,8 +80,7 @@ double Combination::combine(const float* members) const {
 }
 
 std::size_t Combination::bytes() const {
-  return stack_.bytes() + (losses_.size() + weights_.size() + corrections_.size()) * sizeof(float) +
-         row_.size() * sizeof(double);
+  return stack_.bytes() + (losses_.size() + weights_.size() + corrections_.size() + row_.size()) * sizeof(float);
 }
 
 }  // namespace gnomon::forecast

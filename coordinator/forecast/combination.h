@@ -36,7 +36,7 @@ class Combination {
   double last_error_ = 0, recent_error_ = 0;  // of the combined forecast, bounded
   NormalEquations stack_;
   std::vector<float> losses_, weights_, corrections_;
-  std::vector<double> row_;
+  std::vector<float> row_;
 };
 
 }  // namespace gnomon::forecast

@@ -16,7 +16,7 @@ class Builder {
   Builder(const Series& series, long origin, int horizon, Features& out)
       : series_(series), origin_(origin), target_(origin + horizon), horizon_(horizon), out_(out) {}
 
-  void add(double feature) { out_.values[next_++] = feature; }
+  void add(double feature) { out_.values[next_++] = static_cast<float>(feature); }
   // The least whole number of periods that lead from the target back to what is known.
   long back(long period) const { return (horizon_ + period - 1) / period * period; }
   // Over as long a time `before`, in excess of the prior; 0 if that is not remembered.
@@ -95,7 +95,8 @@ void LagModel::solve() {
 
 double LagModel::forecast(const Features& features) const {
   double sum = features.value + features.prior;
-  for (std::size_t i = 0; i < coefficients_.size(); ++i) sum += coefficients_[i] * features.values[i];
+  for (std::size_t i = 0; i < coefficients_.size(); ++i)
+    sum += static_cast<double>(coefficients_[i]) * features.values[i];
   return sum;
 }
 

@@ -15,7 +15,7 @@ inline constexpr int kFeatures = 20;
 
 // What is known at `origin` about the change until `origin + horizon`; all are differences, so none has a level.
 struct Features {
-  std::array<double, kFeatures> values{};
+  std::array<float, kFeatures> values{};
   double value = 0;  // at the origin
   double prior = 0;  // the change without learning
 };

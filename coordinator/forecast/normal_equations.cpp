@@ -11,9 +11,9 @@ NormalEquations::NormalEquations(int dimension)
       moments_(static_cast<std::size_t>(dimension * (dimension + 1) / 2), 0),
       cross_(static_cast<std::size_t>(dimension), 0) {}
 
-void NormalEquations::add(const double* row, double target, double weight, double keep) {
+void NormalEquations::add(const float* row, double target, double weight, double keep) {
   const auto kept = static_cast<float>(keep);
-  const Eigen::VectorXf values = Eigen::Map<const Eigen::VectorXd>(row, dimension_).cast<float>();
+  const Eigen::Map<const Eigen::VectorXf> values(row, dimension_);
   float* moment = moments_.data();
   for (int i = 0; i < dimension_; ++i) {
     Eigen::Map<Eigen::VectorXf> products(moment, i + 1);

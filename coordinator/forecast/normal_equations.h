@@ -12,7 +12,7 @@ class NormalEquations {
   explicit NormalEquations(int dimension);
 
   // Adds a row of `dimension` values with `weight`, after all earlier rows have lost 1 - `keep` of theirs.
-  void add(const double* row, double target, double weight, double keep);
+  void add(const float* row, double target, double weight, double keep);
 
   // The coefficients that minimise the rows' weighted squared error plus a penalty worth `pseudo_rows` rows: on each
   // coefficient by its own column's mean square, and by the columns' common one with weight `common`. Zeros while there

@@ -24,7 +24,8 @@ Series::Series(Seasons seasons, Transform transform, int capacity)
       transform_(transform),
       capacity_(capacity),
       values_(static_cast<std::size_t>(capacity), 0),
-      levels_(static_cast<std::size_t>(capacity), 0),
+      levels_(static_cast<std::size_t>(std::min(capacity, std::max(seasons.short_one, seasons.long_one) + kMeansKept)),
+              0),
       usual_(static_cast<std::size_t>(seasons.short_one), 0),
       recent_(static_cast<std::size_t>(seasons.short_one), 0),
       means_(static_cast<std::size_t>(kMeansKept * kMeans), 0) {}
@@ -49,10 +50,11 @@ void Series::learn_level(long step) {
   if (step % season == 0 || step < season) {
     double sum = 0;
     for (long i = step - window + 1; i <= step; ++i) sum += values_[slot(i)];
-    levels_[slot(step)] = static_cast<float>(sum / static_cast<double>(window));
+    levels_[level_slot(step)] = static_cast<float>(sum / static_cast<double>(window));
   } else {
     const double change = values_[slot(step)] - values_[slot(step - season)];
-    levels_[slot(step)] = static_cast<float>(levels_[slot(step - 1)] + change / static_cast<double>(season));
+    levels_[level_slot(step)] =
+        static_cast<float>(levels_[level_slot(step - 1)] + change / static_cast<double>(season));
   }
 }
 
@@ -80,7 +82,7 @@ void Series::heal(long step, double transformed) {
 double Series::mean(long first, long last) const {
   first = std::max({first, 0L, size_ - capacity_});
   last = std::min(last, size_ - 1);
-  if (first > last) return level(std::clamp(last, std::max(0L, size_ - capacity_), size_ - 1));
+  if (first > last) return level(size_ - 1);
   double sum = 0;
   for (long i = first; i <= last; ++i) sum += values_[slot(i)];
   return base_ + sum / static_cast<double>(last - first + 1);

@@ -25,7 +25,7 @@ struct Transform {
 
 class Series {
  public:
-  // Remembers `capacity` values, a power of two.
+  // Remembers `capacity` values, a power of two, and the levels of as long as a season and a little more.
   Series(Seasons seasons, Transform transform, int capacity);
 
   // The next step's value, in the series' own unit. A `typical` one teaches the profiles, others do not.
@@ -40,8 +40,8 @@ class Series {
   // Transformed; the step must be there.
   double at(long step) const { return base_ + values_[slot(step)]; }
   // Mean of the short season that ends at `step`: the level without its seasons.
-  double level(long step) const { return base_ + levels_[slot(step)]; }
-  // Mean of the remembered steps in [first, last]; the level at `last` if none is.
+  double level(long step) const { return base_ + levels_[level_slot(step)]; }
+  // Mean of the remembered steps in [first, last]; the level now if none is.
   double mean(long first, long last) const;
   // Deviation from the level in the season's phase of `step`, which may lie ahead; 0 if unknown. Usual: its mean over
   // up to 14 seasons. Recent: that of the last few. Smooth: the usual one's mean over the phases beside it.
@@ -56,9 +56,10 @@ class Series {
   std::size_t bytes() const;
 
  private:
-  static constexpr int kMeansKept = 64;
+  static constexpr int kMeansKept = 64;  // newest steps that are looked back from
 
   std::size_t slot(long step) const { return static_cast<std::size_t>(step & (capacity_ - 1)); }
+  std::size_t level_slot(long step) const { return static_cast<std::size_t>(step) % levels_.size(); }
   std::size_t phase(long step) const { return static_cast<std::size_t>(step % seasons_.short_one); }
   std::size_t mean_slot(long step) const { return static_cast<std::size_t>(step % kMeansKept * kMeans); }
   void learn_level(long step);
