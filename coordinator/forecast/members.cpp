@@ -9,8 +9,8 @@ namespace {
 
 constexpr int kRefit = 12;  // steps from one fit to the next
 constexpr int kRecentSeasons = 6;
-constexpr Gains kGains[] = {{0.02, 0.05, false}, {0.02, 0.2, false}, {0.2, 0.1, false}, {0.6, 0.1, false},
-                            {0.9, 0.03, false},  {0.1, 0.4, false},  {0.01, 0.1, true}, {0.05, 0.2, true}};
+constexpr Gains kGains[] = {{0.02, 0.05, false}, {0.02, 0.2, false}, {0.2, 0.1, false},
+                            {0.9, 0.03, false},  {0.01, 0.1, true},  {0.05, 0.2, true}};
 
 }  // namespace
 
@@ -18,6 +18,8 @@ Members::Members(Seasons seasons, Transform transform, int capacity, std::vector
     : series_(seasons, transform, capacity),
       learnt_(std::move(learnt)),
       decomposition_(seasons),
+      harmonic_(seasons),
+      structural_(seasons),
       lag_models_(learnt_.size()) {
   for (const Gains& gains : kGains)
     if (!gains.with_long_season || seasons.long_one > 0) smoothers_.emplace_back(gains, seasons);
@@ -35,7 +37,10 @@ void Members::learn(double value) {
 void Members::push(double value, bool typical) {
   series_.push(value, typical);
   decomposition_.observe(series_, typical);
-  for (HoltWinters& smoother : smoothers_) smoother.observe(series_.at(series_.size() - 1), typical);
+  const double transformed = series_.at(series_.size() - 1);
+  harmonic_.observe(transformed, typical);
+  structural_.observe(transformed, typical);
+  for (HoltWinters& smoother : smoothers_) smoother.observe(transformed, typical);
   for (std::size_t i = 0; i < lag_models_.size(); ++i)
     if ((series_.size() + static_cast<long>(i)) % kRefit == 0) lag_models_[i].solve();
 }
@@ -67,6 +72,8 @@ void Members::forecast(int horizon, const Between& between, std::vector<float>& 
   if (between.share > 0) lagged += between.share * (lag_models_[between.far].forecast(known) - lagged);
   add(lagged);
   add(decomposition_.forecast(horizon));
+  add(harmonic_.forecast(horizon));
+  add(structural_.forecast(horizon));
   for (const HoltWinters& smoother : smoothers_) add(smoother.forecast(horizon));
 }
 
@@ -78,7 +85,8 @@ void Members::heal(long first) {
 }
 
 std::size_t Members::bytes() const {
-  std::size_t sum = sizeof *this + series_.bytes() + decomposition_.bytes() + learnt_.size() * sizeof(int);
+  std::size_t sum = sizeof *this + series_.bytes() + decomposition_.bytes() + harmonic_.bytes() + structural_.bytes() +
+                    learnt_.size() * sizeof(int);
   for (const HoltWinters& smoother : smoothers_) sum += sizeof smoother + smoother.bytes();
   for (const LagModel& model : lag_models_) sum += sizeof model + model.bytes();
   return sum;

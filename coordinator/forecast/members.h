@@ -4,10 +4,12 @@
 #include <vector>
 
 #include "coordinator/forecast/decomposition.h"
+#include "coordinator/forecast/harmonic_regression.h"
 #include "coordinator/forecast/holt_winters.h"
 #include "coordinator/forecast/horizons.h"
 #include "coordinator/forecast/lag_model.h"
 #include "coordinator/forecast/series.h"
+#include "coordinator/forecast/structural.h"
 
 namespace gnomon::forecast {
 
@@ -16,7 +18,7 @@ class Members {
   // `learnt` are the horizons with a lag model of their own, each at most kLongestLag.
   Members(Seasons seasons, Transform transform, int capacity, std::vector<int> learnt);
 
-  int count() const { return 5 + static_cast<int>(smoothers_.size()); }
+  int count() const { return 7 + static_cast<int>(smoothers_.size()); }
   std::size_t learnt() const { return lag_models_.size(); }
   // What came of earlier forecasts, before it is pushed.
   void learn(double value);
@@ -38,6 +40,8 @@ class Members {
   Series series_;
   std::vector<int> learnt_;
   Decomposition decomposition_;
+  HarmonicRegression harmonic_;
+  Structural structural_;
   std::vector<HoltWinters> smoothers_;
   std::vector<LagModel> lag_models_;
 };
