@@ -36,8 +36,6 @@ void StateSpace::advance() {
     covariance(i, 1) *= damping;
     covariance(i, 0) += covariance(i, 1);
   }
-  if (model_.keep < 1)
-    for (double& one : covariance_) one /= model_.keep;
   covariance(0, 0) += model_.level;
   covariance(1, 1) += model_.slope;
   for (Eigen::Index i = 2; i < state_.size(); ++i) covariance(i, i) += model_.waves;
@@ -66,6 +64,8 @@ double StateSpace::variance(const Waves::Row& waves) const {
 }
 
 void StateSpace::learn(const Waves::Row& waves, double innovation) {
+  if (model_.keep < 1)
+    for (double& one : covariance_) one /= model_.keep;
   const State along = this->along(waves);
   const double variance = 1 + along.dot(seen_through(waves));
   state_ += innovation / variance * along;

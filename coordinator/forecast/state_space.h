@@ -21,7 +21,7 @@ class StateSpace {
   struct Model {
     double level = 0, slope = 0, waves = 0;  // added a step
     double damping = 1;                      // what is left of the slope a step later
-    double keep = 1;  // of what the past tells, a step later; less than 1 is least squares that forgets
+    double keep = 1;  // of what the past tells, with each value; less than 1 is least squares that forgets
     double prior_slope = 0.01, prior_waves = 100;
   };
 
@@ -50,7 +50,7 @@ class StateSpace {
 
   Model model_;
   State state_;
-  // Lower triangle by rows: of two triangles, what rounding makes differ would grow by 1 / keep a step.
+  // Lower triangle by rows: of two triangles, what rounding makes differ would grow by 1 / keep with each value.
   std::vector<double> covariance_;
 };
 

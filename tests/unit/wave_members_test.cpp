@@ -65,6 +65,17 @@ TYPED_TEST(WaveMembers, DoWithoutWhatIsMissing) {
   for (int h = 1; h <= kDay; ++h) EXPECT_NEAR(member.forecast(h), usual(kCount - 1 + h), 2.5) << h;
 }
 
+// What little comes after months without reports does not make them forget what was before.
+TYPED_TEST(WaveMembers, KnowTheSeasonAfterALongGap) {
+  constexpr int kCount = 30 * kWeek;
+  std::mt19937 random(5);
+  std::normal_distribution<double> noise(0, 2);
+  const auto level = [](int t) { return 50 + 20 * wave(t, kDay); };
+  const auto gap = [&](int t) { return t >= 4 * kWeek && t < kCount - 3 ? std::nan("") : level(t) + noise(random); };
+  const auto member = fed<TypeParam>(kCount, gap);
+  for (int h = 1; h <= kDay; ++h) EXPECT_NEAR(member.forecast(h), level(kCount - 1 + h), 3) << h;
+}
+
 // Six hours without requests, taken for typical, teach no more than a few usual deviations do.
 TYPED_TEST(WaveMembers, KeepTheSeasonThroughAnOutage) {
   constexpr int kCount = 6 * kWeek;
