@@ -56,9 +56,10 @@ void Decomposition::learn_seasons(const Series& series) {
   const double around = long_season_.empty() ? 0 : long_season_[static_cast<std::size_t>(middle % seasons_.long_one)];
   double off = series.at(middle) - trend - around - phase;
   const double rate = 1 / static_cast<double>(++learnt_);
-  const double size = learnt_ > season ? std::min(std::abs(off), 2 * kOutlier * remainder_) : std::abs(off);
+  const bool known = learnt_ > season && remainder_ > 0;  // of a silence nothing is known of what may come
+  const double size = known ? std::min(std::abs(off), 2 * kOutlier * remainder_) : std::abs(off);
   remainder_ += std::max(rate, 1.0 / static_cast<double>(4 * season)) * (size - remainder_);
-  if (learnt_ > season) off = std::clamp(off, -kOutlier * remainder_, kOutlier * remainder_);
+  if (known) off = std::clamp(off, -kOutlier * remainder_, kOutlier * remainder_);
   const double gain = std::max(kSeasonRate, 1 / static_cast<double>(seen + 2));
   phase += static_cast<float>(gain * off);
   if (long_season_.empty() || middle < 2 * season) return;
@@ -69,7 +70,7 @@ void Decomposition::learn_seasons(const Series& series) {
 
 void Decomposition::smooth(double adjusted, bool typical) {
   const double rate = std::max(1 / kMemory, 1 / static_cast<double>(count_));
-  const bool bounded = count_ > 2 * seasons_.short_one;
+  const bool bounded = count_ > 2 * seasons_.short_one && spread_ > 0;
   double least = 0;
   for (std::size_t i = 0; i < kFilters; ++i) {
     Filter& filter = filters_[i];

@@ -84,8 +84,9 @@ void LagModel::learn(const Features& features, double actual) {
   const double error = std::abs(actual - forecast(features));
   const double rows = equations_.rows();
   const double limit = kOutlier * 1.25 * error_;
-  const double weight = rows > 20 && error > limit ? limit / error : 1;
-  error_ += std::max(0.01, 1 / (rows + 1)) * ((rows > 20 ? std::min(error, 5 * error_) : error) - error_);
+  const bool known = rows > 20 && error_ > 0;
+  const double weight = known && error > limit ? limit / error : 1;
+  error_ += std::max(0.01, 1 / (rows + 1)) * ((known ? std::min(error, 5 * error_) : error) - error_);
   equations_.add(features.values.data(), actual - features.value - features.prior, weight, kKeep);
 }
 

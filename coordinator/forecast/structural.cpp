@@ -29,7 +29,7 @@ Structural::Structural(Seasons seasons) : waves_(seasons, kDayWaves, kWeekWaves)
 void Structural::judge(Filter& filter, double innovation, const Waves::Row& waves) {
   const double rate = std::max(1 / kMemory, 1 / static_cast<double>(count_));
   const double scale = std::sqrt(filter.space.variance(waves)), size = std::abs(innovation) / scale;
-  const bool bounded = count_ > settled_;
+  const bool bounded = count_ > settled_ && filter.loss > 0;  // of a silence nothing is known of what may come
   const double limit = kOutlier * filter.loss;
   filter.loss += rate * ((bounded ? std::min(size, 10 * filter.loss) : size) - filter.loss);
   filter.log_scale += rate * (std::log(scale) - filter.log_scale);

@@ -54,6 +54,12 @@ TEST(Decomposition, FollowsATrendWithoutTakingItForASeason) {
   EXPECT_NEAR(decomposition.forecast(kDay) - decomposition.forecast(1), value(599 + kDay) - value(600), 3);
 }
 
+// A service that is used from its sixth day on.
+TEST(Decomposition, LearnsWhatFollowsALongSilence) {
+  const auto value = [](int t) { return t < 5 * kDay ? 0 : 100 + 20 * wave(t, kDay); };
+  expect_continued(fed(6 * kWeek, {kDay, 0}, value), 6 * kWeek, value, 4);
+}
+
 // Six hours without requests teach the season no more than three usual deviations do.
 TEST(Decomposition, KeepsTheSeasonThroughAnOutage) {
   std::mt19937 random(1);

@@ -83,6 +83,11 @@ TEST(ForecastOf, TwoDaysAheadComesInOneCall) {
   for (const Step& step : forecast.steps) ASSERT_TRUE(step.lo <= step.yhat && step.yhat <= step.hi);
 }
 
+TEST(ForecastOf, AServiceThatIsUsedAfterAWeekOfSilenceIsThatOfItsUse) {
+  const auto value = [](int t) { return t < 168 ? 0 : 200 + 80 * wave(t, 24); };
+  EXPECT_LT(relative_error(fed(504, kHour, value).forecast(48), 504, value), 0.03);
+}
+
 TEST(ForecastOf, FewRequestsAreCoveredAndNeverNegative) {
   std::mt19937 random(2);
   std::poisson_distribution<int> few(0.4);

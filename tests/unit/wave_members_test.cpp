@@ -76,6 +76,13 @@ TYPED_TEST(WaveMembers, KnowTheSeasonAfterALongGap) {
   for (int h = 1; h <= kDay; ++h) EXPECT_NEAR(member.forecast(h), level(kCount - 1 + h), 3) << h;
 }
 
+// A service that is used from its sixth day on.
+TYPED_TEST(WaveMembers, LearnWhatFollowsALongSilence) {
+  constexpr int kCount = 6 * kWeek;
+  const auto member = fed<TypeParam>(kCount, [](int t) { return t < 5 * kDay ? 0 : usual(t); });
+  for (int h = 1; h <= kDay; ++h) EXPECT_NEAR(member.forecast(h), usual(kCount - 1 + h), 8) << h;
+}
+
 // Six hours without requests, taken for typical, teach no more than a few usual deviations do.
 TYPED_TEST(WaveMembers, KeepTheSeasonThroughAnOutage) {
   constexpr int kCount = 6 * kWeek;
