@@ -107,6 +107,35 @@ TEST_F(PairingTest, HeadersAreNotCompared) {
   EXPECT_EQ(counted(Outcome::kSame), 1u);
 }
 
+TEST_F(PairingTest, OfInterimResponsesAndTheFinalOneTheLastCountsHoweverTheyAreSplit) {
+  start();
+  std::uint64_t compared = 0;
+  for (const std::string interim :
+       {"HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Go\r\n\r\n"}) {
+    const std::string all = interim + response(201, "made");
+    for (std::size_t first = 0; first <= all.size(); ++first) {
+      for (std::size_t second = first; second <= all.size(); ++second) {
+        const auto watch = ask("POST /");
+        say(all.substr(0, first));
+        say(all.substr(first, second - first), 0);
+        say(all.substr(second), 0);
+        shadow(*watch, 201, "made");
+        ASSERT_EQ(counted(Outcome::kSame), ++compared) << first << ", " << second;
+      }
+    }
+  }
+}
+
+TEST_F(PairingTest, OfAnInterimResponseThatIsCutOffTheStatusIsNotTaken) {
+  start(64);
+  const std::string hints = "HTTP/1.1 103 Early Hints\r\nLink: </" + std::string(100, 'a') + ">\r\n\r\n";
+  const auto watch = ask();
+  say(hints.substr(0, 64));
+  pass(hints.size() - 64 + response(200, "hello").size());
+  shadow(*watch, 200, "hello");
+  EXPECT_EQ(counted(Outcome::kTruncated), 1u);
+}
+
 TEST_F(PairingTest, PipelinedRequestsAreAnsweredInOrder) {
   start();
   const auto first = ask("GET /a"), second = ask("HEAD /b", false, true), third = ask("GET /c", false);

@@ -67,7 +67,7 @@ class Http1Responses final : public ResponseReader {
   bool until_close() const override { return framer_.until_close(); }
   Response take() override {
     const auto status = static_cast<std::uint32_t>(framer_.status());
-    return {.status = status != 0 ? std::optional(status) : std::nullopt,
+    return {.status = status >= 200 ? std::optional(status) : std::nullopt,  // below: interim, cut off
             .size = framer_.body_size(),
             .body = framer_.take_body()};
   }
