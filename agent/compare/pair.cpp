@@ -16,7 +16,7 @@ Outcome compare(const Settings& settings, const protocol::Response& production, 
     if (production.body.differs(shadow.body)) return Outcome::kOtherBody;
     if (damaged) return Outcome::kLost;
   }
-  return production.size ? Outcome::kSame : damaged ? Outcome::kLost : Outcome::kTruncated;
+  return production.status && production.size ? Outcome::kSame : damaged ? Outcome::kLost : Outcome::kTruncated;
 }
 
 Pair::~Pair() {

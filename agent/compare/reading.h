@@ -54,7 +54,8 @@ class Reading {
 // their answers.
 std::unique_ptr<Reading> read_in_order(std::unique_ptr<protocol::ResponseReader> reader);
 
-// Of one whose responses say which request they answer. After a loss none is told.
+// Of one whose responses say which request they answer. After a loss, or the bound, those are told whose requests came
+// later: from where the service has read, if the reader finds its place there.
 std::unique_ptr<Reading> read_by_stream(std::unique_ptr<protocol::StreamReader> reader);
 
 }  // namespace gnomon::compare

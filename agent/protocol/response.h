@@ -90,8 +90,14 @@ class StreamReader {
   virtual bool feed(std::span<const std::byte> data, std::vector<Told>& told) = 0;
   // The next `size` bytes are not at hand; `lost`: they were to be captured. False as above.
   virtual bool skip(std::uint64_t size, bool lost, std::vector<Told>& told) = 0;
-  // Nothing more will come: appends what is known of responses that are under way.
-  virtual void stop(std::vector<Told>& told) = 0;
+  // What comes next is lost: appends what is known of the responses that are under way. No more is told of theirs and
+  // of all streams up to `last`.
+  virtual void stop(std::uint32_t last, std::vector<Told>& told) = 0;
+  // What comes next, after bytes that nobody saw, is what the service has sent first since it has read. It is tried as
+  // the beginning of a message: feed() is false if it cannot be one.
+  virtual void resume() = 0;
+  // Whether it has been found to be one. Before that nothing is told.
+  virtual bool sure() const = 0;
 };
 
 }  // namespace gnomon::protocol

@@ -89,7 +89,10 @@ Seen read_by_stream(StreamReader& reader, const Input& input, std::size_t piece)
   for (std::size_t at = 0; good && at < input.stream.size();) {
     if (at == input.from && input.missing > 0) {
       const std::size_t missing = std::min<std::size_t>(input.missing, input.stream.size() - at);
-      good = reader.skip(missing, false, told);
+      if (!reader.skip(missing, false, told)) {
+        reader.stop(3, told);
+        reader.resume();
+      }
       at += missing;
       continue;
     }
@@ -97,7 +100,7 @@ Seen read_by_stream(StreamReader& reader, const Input& input, std::size_t piece)
     good = reader.feed(std::as_bytes(std::span(here)), told);
     at += here.size();
   }
-  reader.stop(told);
+  reader.stop(8, told);
   require(told.size() <= 4);
   Seen seen;
   for (auto& one : told) seen.push_back(std::move(one.response));

@@ -1,91 +1,10 @@
 // What lies beyond the bound, or was lost, in each protocol: as much is told as is certain, and what comes after it
 // goes on where it surely begins.
 
-#include <gtest/gtest.h>
-
-#include "agent/compare/pairing.h"
-#include "tests/unit/conversations.h"
+#include "tests/unit/pairing_bound.h"
 
 namespace gnomon::compare {
 namespace {
-
-using protocol::http2_frame;
-using protocol::Request;
-
-constexpr std::size_t kBound = 256;
-
-// A connection whose client, framed, waits for each answer before it says more, and of whose responses kBound bytes
-// each are captured.
-class PairingBound : public ::testing::Test {
- protected:
-  void start(const protocol::Protocol& spoken, bool joined = false) {
-    protocol = &spoken;
-    pairing = std::make_unique<Pairing>(Settings{.body = true, .bytes = kBound}, tally);
-    pairing->open(1, joined);
-    framer = spoken.framer(1, joined, {});
-    said = joined;
-  }
-  // The requests that become whole with it.
-  std::vector<Request> ask(std::string_view bytes) {
-    if (said) pairing->sent(1);
-    std::vector<Request> requests;
-    framer->feed(std::as_bytes(std::span(bytes)), {}, std::exchange(said, false), requests);
-    for (Request& request : requests) {
-      pairing->request(request, true);
-      request.watch->sent();
-    }
-    return requests;
-  }
-  // What production answers, of which the bound's bytes are captured, unless they are lost.
-  void answer(std::string_view bytes, bool lost = false) {
-    said = true;
-    if (!lost) record(TAP_RESPONSE, bytes.substr(0, kBound), TAP_RESPONSE_BEGIN);
-    if (lost) pending = TAP_LOST_BEFORE;
-    at += static_cast<std::uint32_t>(bytes.size() - (lost ? 0 : std::min(kBound, bytes.size())));
-  }
-  void record(std::uint32_t type, std::string_view bytes, std::uint32_t flags) {
-    tap_record header{};
-    header.conn_id = 1;
-    header.type = type;
-    header.flags = flags | std::exchange(pending, 0);
-    header.seq = at;
-    header.len = static_cast<std::uint32_t>(bytes.size());
-    pairing->record(header, std::as_bytes(std::span(bytes)));
-    at += header.len;
-  }
-  // What the shadow answers to it, on a connection of its own that has said `before`.
-  void shadow(const Request& request, std::string_view bytes, std::string_view before = "") {
-    const auto client = protocol->client({.kept_body_bytes = kBound});
-    std::string out;
-    std::vector<protocol::Answer> answers;
-    client->start(request, out);
-    client->send(request, 0, out);
-    client->receive(std::as_bytes(std::span(before)), answers, out);
-    EXPECT_TRUE(client->receive(std::as_bytes(std::span(bytes)), answers, out));
-    ASSERT_EQ(answers.size(), 1u);
-    request.watch->answered(answers[0]);
-  }
-  // Asks, and compares production's answer with the shadow's.
-  void compare(std::string_view asked, std::string_view production, std::string_view shadows,
-               std::string_view before = "") {
-    auto requests = ask(asked);
-    ASSERT_EQ(requests.size(), 1u);
-    answer(production);
-    shadow(requests[0], shadows, before);
-  }
-  std::uint64_t counted(Outcome outcome) {
-    std::uint64_t sum = 0;
-    for (const Counts& counts : tally->counts()) sum += counts.of(outcome);
-    return sum;
-  }
-
-  const protocol::Protocol* protocol = nullptr;
-  std::shared_ptr<Tally> tally = std::make_shared<Tally>();
-  std::unique_ptr<Pairing> pairing;
-  std::unique_ptr<protocol::RequestFramer> framer;
-  bool said = false;
-  std::uint32_t at = 0xffffff00, pending = 0;
-};
 
 TEST_F(PairingBound, OfALongRedisValueTheSizeIsKnown) {
   start(protocol::redis());
@@ -158,7 +77,8 @@ TEST_F(PairingBound, WhatASubscriberIsToldAnswersNothing) {
 
 TEST_F(PairingBound, OfALongMemcachedValueTheSizeIsKnownWhereItIsTheLast) {
   start(protocol::memcached());
-  const std::string value = std::string(1000, 'x') + "\r\n";
+  std::string value(1000, 'x');
+  value += "\r\n";
   const std::string one = "VALUE a 0 1000\r\n" + value + "END\r\n";
   compare("get a\r\n", one, one);
   compare("get a\r\n", one, "END\r\n");
@@ -222,68 +142,6 @@ TEST_F(PairingBound, RowsOfPostgresBeyondItAreTruncatedUnlessTheyDifferBefore) {
   EXPECT_EQ(counted(Outcome::kSame), 2u);
   EXPECT_EQ(counted(Outcome::kOtherStatus), 1u);
   EXPECT_EQ(counted(Outcome::kOtherSize), 1u);  // it cannot be told whether the rows ended in an error
-}
-
-class PairingHttp2 : public PairingBound {
- protected:
-  void SetUp() override {
-    start(protocol::http2());
-    ask(std::string(protocol::kHttp2Preface) + settings);
-  }
-  void compare_get(std::uint32_t stream, const std::string& answered, const std::string& shadows) {
-    protocol::Http2Encoder other;
-    const std::string headers = other.headers(1, {{":status", "200"}}, protocol::kWhole);
-    compare(client.headers(stream, protocol::get("/")), std::exchange(before, {}) + answered,
-            settings + headers + http2_frame(0, protocol::kEnd, 1, shadows));
-  }
-  std::string headers(std::uint32_t stream, const protocol::Http2FieldList& more = {}) {
-    protocol::Http2FieldList fields = {{":status", "200"}};
-    fields.insert(fields.end(), more.begin(), more.end());
-    return service.headers(stream, fields, protocol::kWhole);
-  }
-  const std::string settings = http2_frame(4, 0, 0, "");
-  std::string before = settings;
-  protocol::Http2Encoder client, service;
-};
-
-TEST_F(PairingHttp2, OfADataFrameTheSizeIsKnown) {
-  const std::string body(1000, 'x');
-  compare_get(1, headers(1) + http2_frame(0, protocol::kEnd, 1, body), body);
-  compare_get(3, headers(3) + http2_frame(0, protocol::kEnd, 3, body), body + "x");
-  compare_get(5, headers(5) + http2_frame(0, protocol::kEnd, 5, body), "y" + body.substr(1));
-  record(TAP_RESPONSE_END, "", 0);
-  EXPECT_EQ(counted(Outcome::kSame), 1u);
-  EXPECT_EQ(counted(Outcome::kOtherSize), 1u);
-  EXPECT_EQ(counted(Outcome::kOtherBody), 1u);
-}
-
-TEST_F(PairingHttp2, BeyondTheEndOfAFrameNothingIsToldButBySizeAndNothingMoreComes) {
-  const std::string body(2000, 'x'), half(1000, 'x');
-  const auto frames = [&](std::uint32_t stream) {
-    return http2_frame(0, 0, stream, half) + http2_frame(0, protocol::kEnd, stream, half);
-  };
-  compare_get(1, headers(1, {{"content-length", "2000"}}) + frames(1), body);
-  compare_get(3, headers(3) + http2_frame(0, protocol::kEnd, 3, "hello"), "hello");
-  compare_get(5, headers(5) + http2_frame(0, protocol::kEnd, 5, "hello"), "hello");
-  EXPECT_EQ(counted(Outcome::kSame), 1u);
-  EXPECT_EQ(counted(Outcome::kTruncated), 2u);
-}
-
-TEST_F(PairingHttp2, AResetIsAnAnswerToo) {
-  auto request = ask(client.headers(1, protocol::get("/")));
-  answer(before + headers(1) + http2_frame(3, 0, 1, std::string("\0\0\0\2", 4)));
-  shadow(request[0], settings + http2_frame(3, 0, 1, std::string("\0\0\0\2", 4)));
-  EXPECT_EQ(counted(Outcome::kSame), 1u);
-}
-
-TEST_F(PairingHttp2, AnAnswerMayComeBeforeItsRequestIsWhole) {
-  ask(client.headers(1, protocol::post("/"), protocol::kWhole));
-  answer(before + service.headers(1, {{":status", "413"}}));
-  auto request = ask(http2_frame(0, protocol::kEnd, 1, "all of it"));
-  ASSERT_EQ(request.size(), 1u);
-  protocol::Http2Encoder other;
-  shadow(request[0], settings + other.headers(1, {{":status", "413"}}));
-  EXPECT_EQ(counted(Outcome::kSame), 1u);
 }
 
 }  // namespace

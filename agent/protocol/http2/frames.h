@@ -50,6 +50,11 @@ class Http2FrameReader {
   // Reads from the front of `data` until it is used up, one call's work at a time. False: the sink stopped it, or the
   // bytes are no HTTP/2 (a connection error, RFC 9113 §5.4.1).
   bool read(std::string_view data, Http2FrameSink& sink);
+  // What comes next begins a frame, somewhere in a connection.
+  void restart() {
+    *this = Http2FrameReader(Side::kService);
+    settled_ = true;
+  }
   bool between() const { return stage_ == Stage::kHeader && filled_ == 0; }
   const Http2Frame& current() const { return frame_; }  // the one under way, or the last
   // Bytes ahead of which only the number matters: what is left of a frame that holds no header fields.

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <new>
+#include <string>
 #include <string_view>
 
 namespace gnomon::protocol {
@@ -31,12 +32,22 @@ class Http2HeaderDecoder {
     if (last) nghttp2_hd_inflate_end_headers(inflater_.get());
     return true;
   }
+  // Blocks were passed over: what later ones take from those comes as fields without a name.
+  void forget() {
+    begin();
+    // As many entries as there may be in a table of the usual size. Where it is larger, what lies beyond is malformed.
+    std::string block;
+    for (std::size_t i = 0; i < NGHTTP2_DEFAULT_HEADER_TABLE_SIZE / kEntryOverhead; ++i) block += kNameless;
+    decode(block, true, [](const nghttp2_nv&) {});
+  }
   std::size_t held_bytes() const { return inflater_ ? nghttp2_hd_inflate_get_dynamic_table_size(inflater_.get()) : 0; }
   void reset() { inflater_.reset(); }
 
  private:
   // An encoder may use what its peer's SETTINGS allow, which are not looked at: 4 KiB unless raised.
   static constexpr std::size_t kMostTableBytes = 64u << 10;
+  static constexpr std::size_t kEntryOverhead = 32;            // RFC 7541 §4.1
+  static constexpr std::string_view kNameless{"\x40\0\0", 3};  // a literal field to be added to the table (§6.2.1)
   struct Deleter {
     void operator()(nghttp2_hd_inflater* inflater) const { nghttp2_hd_inflate_del(inflater); }
   };

@@ -75,6 +75,8 @@ void Http2Response::field(std::string_view name, std::string_view value) {
     grpc_status_ = number<std::uint32_t>(value).value_or(kUnknown);
   } else if (name == "content-length") {
     length_ = number<std::uint64_t>(value);
+  } else if (name.empty()) {
+    unknown_fields_ = true;
   }
 }
 
@@ -88,8 +90,12 @@ Answer Http2Response::answer(std::uint64_t tag, bool grpc) {
 }
 
 Response Http2Response::whole(bool grpc) {
-  Answer all = answer(0, grpc && status_ != 0);
-  return {.status = all.status, .size = all.size, .body = std::move(all.body)};
+  if (reset_) return {.status = 0, .size = 0, .body = {}};
+  if (status_ == 0) return so_far(grpc);
+  Answer all = answer(0, grpc);
+  Response response{.status = all.status, .size = all.size, .body = std::move(all.body)};
+  if (grpc && !grpc_status_ && unknown_fields_) response.status.reset();
+  return response;
 }
 
 Response Http2Response::so_far(bool grpc) {

@@ -12,9 +12,13 @@ namespace {
 // Services allow their clients 100 to 250 at once; more are of requests that were never whole, or not understood.
 constexpr std::size_t kMostStreams = 256;
 
+// Which none is longer than, unless both sides agree on more (RFC 9113 §4.2).
+constexpr std::uint32_t kUsualFrameBytes = 16u << 10;
+
 }  // namespace
 
 void Http2Responses::expect(const Request& request, std::vector<Told>& told) {
+  if (request.stream <= stopped_) return told.push_back({.stream = request.stream, .response = {}});
   const auto unit = Http2Unit::of(*request.bytes);
   Stream& expected = stream(request.stream);
   expected.expected = true;
@@ -33,10 +37,11 @@ bool Http2Responses::skip(std::uint64_t size, bool lost, std::vector<Told>& told
   static constexpr std::array<std::byte, 4096> kAnything{};
   const bool inside = size <= reader_.unread();
   size = std::min(size, reader_.unread());
-  if (size > 0 && reader_.current().type == Http2Frame::kData) {
-    Stream& cut = stream(reader_.current().stream);
-    cut.response.gap();
-    cut.damaged = cut.damaged || lost;
+  Stream* const cut =
+      size > 0 && reader_.current().type == Http2Frame::kData ? under_way(reader_.current().stream) : nullptr;
+  if (cut != nullptr) {
+    cut->response.gap();
+    cut->damaged = cut->damaged || lost;
   }
   bool good = inside;
   while (size > 0) {
@@ -47,14 +52,35 @@ bool Http2Responses::skip(std::uint64_t size, bool lost, std::vector<Told>& told
   return good;
 }
 
-void Http2Responses::stop(std::vector<Told>& told) {
-  for (auto& [id, stream] : std::exchange(streams_, {})) {
-    if (!stream.expected) continue;
-    told.push_back({.stream = id, .response = stream.response.so_far(stream.grpc), .damaged = stream.damaged});
-  }
+void Http2Responses::stop(std::uint32_t last, std::vector<Told>& told) {
+  for (const auto& [id, stream] : streams_)
+    if (stream.begun) last = std::max(last, id);
+  const auto kept = streams_.upper_bound(last);
+  for (auto of = streams_.begin(); of != kept; ++of)
+    if (Stream& stream = of->second; stream.expected)
+      told.push_back({.stream = of->first, .response = stream.response.so_far(stream.grpc), .damaged = stream.damaged});
+  streams_.erase(streams_.begin(), kept);
+  stopped_ = std::max(stopped_, last);
+}
+
+void Http2Responses::resume() {
+  reader_.restart();
+  decoder_.forget();
+  block_ = 0;
+  sure_ = false;
+}
+
+// Of what may be a frame, or bytes of a body: whether it can be in front of a response that begins, or begin one.
+bool Http2Responses::may_come_first(const Http2Frame& frame) const {
+  if (frame.length > kUsualFrameBytes || frame.type > Http2Frame::kContinuation) return false;
+  if (frame.stream <= stopped_ || frame.type == Http2Frame::kWindowUpdate) return true;
+  const auto found = streams_.find(frame.stream);
+  return found != streams_.end() && found->second.expected &&
+         (frame.type == Http2Frame::kHeaders || frame.type == Http2Frame::kContinuation);
 }
 
 bool Http2Responses::frame(const Http2Frame& frame) {
+  if (!sure_ && !may_come_first(frame)) return false;
   if (block_ != 0 && (frame.type != Http2Frame::kContinuation || frame.stream != block_)) return false;
   if (frame.type == Http2Frame::kContinuation) return block_ != 0;
   if (frame.type == Http2Frame::kHeaders) {
@@ -65,13 +91,14 @@ bool Http2Responses::frame(const Http2Frame& frame) {
 }
 
 bool Http2Responses::payload(const Http2Frame& frame, std::string_view piece, bool last) {
-  Http2Response& response = stream(frame.stream).response;
+  Stream* const of = under_way(frame.stream);
   if (frame.type == Http2Frame::kData) {
-    response.body(piece);
+    if (of != nullptr) of->response.body(piece);
     return true;
   }
-  return decoder_.decode(piece, last && frame.has(Http2Frame::kEndHeaders),
-                         [&](const nghttp2_nv& nv) { response.field(http2_name(nv), http2_value(nv)); });
+  return decoder_.decode(piece, last && frame.has(Http2Frame::kEndHeaders), [&](const nghttp2_nv& nv) {
+    if (of != nullptr) of->response.field(http2_name(nv), http2_value(nv));
+  });
 }
 
 bool Http2Responses::frame_end(const Http2Frame& frame) {
@@ -79,13 +106,13 @@ bool Http2Responses::frame_end(const Http2Frame& frame) {
   if (block_ != 0 && frame.has(Http2Frame::kEndHeaders)) {
     ends = block_ends_;
     block_ = 0;
+    sure_ = sure_ || frame.stream > stopped_;
   }
-  if (frame.type == Http2Frame::kRstStream) {
-    stream(frame.stream).response.reset();
-    ends = true;
-  }
-  if (!ends) return true;
-  stream(frame.stream).ended = true;
+  ends = ends || frame.type == Http2Frame::kRstStream;
+  Stream* const of = ends ? under_way(frame.stream) : nullptr;
+  if (of == nullptr) return true;
+  if (frame.type == Http2Frame::kRstStream) of->response.reset();
+  of->ended = true;
   tell(frame.stream);
   return true;
 }
@@ -96,6 +123,14 @@ Http2Responses::Stream& Http2Responses::stream(std::uint32_t id) {
   if (inserted && streams_.size() > kMostStreams)
     streams_.erase(streams_.begin() != found ? streams_.begin() : std::next(streams_.begin()));
   return found->second;
+}
+
+// Of whose response something comes; null: it is not told any more.
+Http2Responses::Stream* Http2Responses::under_way(std::uint32_t id) {
+  if (id <= stopped_) return nullptr;
+  Stream& of = stream(id);
+  of.begun = true;
+  return &of;
 }
 
 // If its request has come.
