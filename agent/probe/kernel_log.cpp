@@ -4,8 +4,10 @@
 #include <array>
 #include <cstdarg>
 #include <cstdio>
+#include <mutex>
 #include <sstream>
 #include <string_view>
+#include <utility>
 
 namespace gnomon::probe {
 namespace {
@@ -19,23 +21,22 @@ constexpr std::array<std::string_view, 5> kNoNews = {"failed to load object", "f
                                                      "permission error while running as root", "-- BEGIN PROG LOAD LOG",
                                                      "-- END PROG LOAD LOG"};
 
-std::mutex one_load;
-KernelLog* current = nullptr;  // guarded by one_load, for the callback that takes no context
+thread_local KernelLog* current = nullptr;  // for the callback, which takes no context and runs on the caller's thread
 
 }  // namespace
 
-KernelLog::KernelLog() : turn_(one_load) {
-  current = this;
-  previous_ = libbpf_set_print(&KernelLog::print);
+KernelLog::KernelLog() : outer_(std::exchange(current, this)) {
+  static std::once_flag installed;
+  std::call_once(installed, [] { libbpf_set_print(&KernelLog::print); });
 }
 
 KernelLog::~KernelLog() {
-  libbpf_set_print(previous_);
-  current = nullptr;
+  current = outer_;
 }
 
 int KernelLog::print(libbpf_print_level level, const char* format, va_list args) {
-  if (level == LIBBPF_DEBUG || current == nullptr) return 0;
+  if (level == LIBBPF_DEBUG) return 0;
+  if (current == nullptr) return std::vfprintf(stderr, format, args);  // as libbpf does by itself
   // Large enough for the end of a verifier log, which arrives as one message.
   std::array<char, 1 << 16> buffer{};
   const int written = std::vsnprintf(buffer.data(), buffer.size(), format, args);

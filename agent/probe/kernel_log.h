@@ -4,13 +4,11 @@
 #include <bpf/libbpf.h>
 
 #include <deque>
-#include <mutex>
 #include <string>
 
 namespace gnomon::probe {
 
-// While one lives, libbpf's messages go to it. libbpf has one print function for the whole process, so a second one
-// waits for the first to go.
+// While one lives, libbpf's messages to its thread go to it, but for the time of one that is made after it.
 class KernelLog {
  public:
   KernelLog();
@@ -25,9 +23,8 @@ class KernelLog {
   static int print(libbpf_print_level level, const char* format, va_list args);
   void append(const std::string& text);
 
-  std::unique_lock<std::mutex> turn_;
+  KernelLog* const outer_;
   std::deque<std::string> lines_;
-  libbpf_print_fn_t previous_;
 };
 
 }  // namespace gnomon::probe
