@@ -3,23 +3,23 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <bit>
-#include <bitset>
 #include <cmath>
 #include <mutex>
 #include <utility>
 #include <vector>
 
 #include "agent/probe/attach.h"
+#include "agent/probe/port_thinning.h"
 #include "agent/probe/programs.h"
+#include "agent/probe/request_tap.h"
 #include "agent/probe/response_probe.h"
 #include "agent/probe/ring_reader.h"
+#include "agent/probe/shared_page.h"
 #include "agent/probe/socket.h"
 #include "agent/probe/tls_probe.h"
 #include "agent/probe/totals.h"
@@ -42,7 +42,16 @@ absl::Status check_options(const Options& options) {
 
 class KernelProbe final : public Probe {
  public:
-  KernelProbe(Choice choice, SkeletonPtr skeleton) : choice_(std::move(choice)), skeleton_(std::move(skeleton)) {}
+  KernelProbe(Choice choice, SkeletonPtr skeleton, SharedPage shared)
+      : choice_(std::move(choice)),
+        skeleton_(std::move(skeleton)),
+        shared_(std::move(shared)),
+        totals_({.measured = bpf_map__fd(skeleton_->maps.measured),
+                 .mixes = bpf_map__fd(skeleton_->maps.mixes),
+                 .responded = bpf_map__fd(skeleton_->maps.responded)}),
+        thinning_(*shared_),
+        requests_(skeleton_->obj, choice_),
+        tls_(skeleton_->obj, ring()) {}
 
   // Attaches the programs and opens the ring.
   absl::Status start();
@@ -65,17 +74,13 @@ class KernelProbe final : public Probe {
   absl::StatusOr<std::size_t> poll(const RecordSink& sink, Nanos timeout) override;
 
  private:
-  struct Unmap {
-    void operator()(probe_shared* page) const { ::munmap(page, sizeof(*page)); }
-  };
-
-  absl::Status need_tap(Slot slot);
-  void drop_needs(Slot slot);
   void look_past_tap();
   void look_past_send();
   absl::Status put_wish(Slot slot, response_wish wish);
   absl::StatusOr<std::size_t> poll_rings(Nanos timeout);
-  void tell_thinning();
+  // Calls `attach` without the lock and, if the slot is still taken, `then` with it.
+  absl::Status with_tls(Slot slot, const std::function<absl::Status(TlsProbe::User)>& attach,
+                        const std::function<absl::Status()>& then);
   // Changed by the polling thread too, without the lock.
   std::atomic_ref<__u32> flags(Slot slot) { return std::atomic_ref<__u32>(shared_->control[slot].flags); }
   static absl::Status on_record(void* context, std::span<const std::byte> record);
@@ -86,46 +91,31 @@ class KernelProbe final : public Probe {
             .wake_bytes = skeleton_->rodata->wake_bytes,
             .hot_wake_bytes = skeleton_->rodata->hot_wake_bytes};
   }
-  // Since the probe was loaded.
-  absl::StatusOr<probe_measured> measured(Slot slot) const {
-    return measured_totals(bpf_map__fd(skeleton_->maps.measured), slot);
-  }
-  absl::StatusOr<response_counters> responded(Slot slot) const {
-    return response_totals(bpf_map__fd(skeleton_->maps.responded), slot);
-  }
 
   const Choice choice_;
   SkeletonPtr skeleton_;
-  std::unique_ptr<probe_shared, Unmap> shared_;
+  const SharedPage shared_;
   std::vector<LinkPtr> links_;  // of what is attached all the time
-  LinkPtr tap_link_, cause_link_, packets_link_;
-  // Slots that each is there for.
-  std::bitset<PROBE_SLOTS> need_tap_, need_cause_, need_packets_;
-  std::unique_ptr<TlsProbe> tls_;             // null until a slot carries TLS
+  Totals totals_;
+  PortThinning thinning_;
+  RequestTap requests_;
+  TlsProbe tls_;                              // waited for without the lock; its users are generations
   std::unique_ptr<ResponseProbe> responses_;  // null until a slot asks for them
   bool packets_refused_ = false;              // what copies them as they leave; not to be tried again and again
   std::unique_ptr<RingReader> rings_;
-  std::mutex slots_;  // guards links and what take_slot() and release_slot() change; poll() reads generations without
+  // Guards what take_slot() and release_slot() change, but for tls_; poll() reads generations without.
+  std::mutex slots_;
   absl::Status polled_;  // not OK once a poll() has failed
   std::uint32_t last_generation_ = 0;
   // 0: free. Read by the polling thread, to drop what released slots left in the ring.
   std::array<std::atomic<std::uint32_t>, PROBE_SLOTS> generation_{};
-  std::array<std::unique_ptr<probe_measured>, PROBE_SLOTS> baseline_;
-  std::array<response_counters, PROBE_SLOTS> response_baseline_{};
   std::array<response_wish, PROBE_SLOTS> wishes_{};
-  std::array<unsigned, PROBE_SLOTS> thinning_{};
-  std::bitset<PROBE_SLOTS> whole_;                           // not thinned, whatever is asked for
-  std::array<std::bitset<PROBE_PORTS>, PROBE_SLOTS> ports_;  // of the slot's listeners: see probe_port()
   // Of the poll() under way.
   const RecordSink* sink_ = nullptr;
   std::size_t handed_over_ = 0;
 };
 
 absl::Status KernelProbe::start() {
-  void* const page =
-      ::mmap(nullptr, sizeof(probe_shared), PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(skeleton_->maps.shared), 0);
-  if (page == MAP_FAILED) return errno_status("probe: cannot map the page shared with the kernel");
-  shared_.reset(static_cast<probe_shared*>(page));
   for (const char* program : {choice_.begin, choice_.arrival, choice_.send, choice_.end}) {
     if (program == nullptr) continue;
     ASSIGN_OR_RETURN(LinkPtr link, attach(skeleton_->obj, program));
@@ -134,24 +124,6 @@ absl::Status KernelProbe::start() {
   ASSIGN_OR_RETURN(rings_, RingReader::open(bpf_map__fd(skeleton_->maps.hot_ring), bpf_map__fd(skeleton_->maps.ring),
                                             &KernelProbe::on_record, this));
   return absl::OkStatus();
-}
-
-// Connections of the slot are sampled, or will be. Reads of the whole machine pass the tap: it is there only if one is.
-absl::Status KernelProbe::need_tap(Slot slot) {
-  if (!tap_link_) {
-    ASSIGN_OR_RETURN(tap_link_, attach(skeleton_->obj, choice_.tap));
-  }
-  need_tap_.set(slot);
-  return absl::OkStatus();
-}
-
-void KernelProbe::drop_needs(Slot slot) {
-  need_tap_.reset(slot);
-  need_cause_.reset(slot);
-  need_packets_.reset(slot);
-  if (need_tap_.none()) tap_link_.reset();
-  if (need_cause_.none()) cause_link_.reset();
-  if (need_packets_.none()) packets_link_.reset();
 }
 
 // From the first bytes on that went past the tap, each read of the machine is asked how it takes bytes; from the first
@@ -163,18 +135,11 @@ void KernelProbe::look_past_tap() {
     const std::lock_guard lock(slots_);
     const __u32 found = past_tap.exchange(PAST_TAP_NOTHING);
     if (!check_taken(slot).ok()) continue;
-    // Without them the bytes are counted all the same, their cause being unknown, or not captured.
-    if (choice_.cause != nullptr && !need_cause_[slot]) {
-      if (!cause_link_) cause_link_ = attach(skeleton_->obj, choice_.cause).value_or(nullptr);
-      need_cause_[slot] = cause_link_ != nullptr;
-    }
-    if (found != PAST_TAP_SPLICED || choice_.packets == nullptr || need_packets_[slot]) continue;
-    if (!packets_link_) packets_link_ = attach_to_cgroups(skeleton_->obj, choice_.packets).value_or(nullptr);
-    need_packets_[slot] = packets_link_ != nullptr;
-    if (!need_packets_[slot]) continue;
+    // Without it the bytes are counted all the same, their cause being unknown, or not captured.
+    requests_.follow_causes(slot);
+    if (found != PAST_TAP_SPLICED || !requests_.follow_packets(slot)) continue;
     // Of packets it is known by the exchanges that are measured alone which come after a response.
-    whole_.set(slot);
-    tell_thinning();
+    thinning_.measure_whole(slot);
     flags(slot) |= CONTROL_PACKETS;
   }
 }
@@ -210,41 +175,33 @@ absl::StatusOr<Slot> KernelProbe::take_slot() {
         fmt::format("probe: all {} slots are taken; end a session of this node first", PROBE_SLOTS + 0));
   }
   const auto slot = static_cast<Slot>(free - generation_.begin());
-  ASSIGN_OR_RETURN(const probe_measured now, measured(slot));
-  ASSIGN_OR_RETURN(response_baseline_[slot], responded(slot));
-  const std::vector<probe_mixes> none(static_cast<std::size_t>(libbpf_num_possible_cpus()));
-  if (const int error = bpf_map_update_elem(bpf_map__fd(skeleton_->maps.mixes), &slot, none.data(), BPF_ANY);
-      error != 0)
-    return errno_status(-error, "probe: cannot empty what a slot's requests looked like");
+  RETURN_IF_ERROR(totals_.begin(slot));
   const std::uint32_t generation = last_generation_ + 1;
   shared_->control[slot] = {.sample_threshold = 0, .generation = generation, .flags = 0};
-  baseline_[slot] = std::make_unique<probe_measured>(now);
   last_generation_ = generation;
   *free = generation;
   return slot;
 }
 
 void KernelProbe::release_slot(Slot slot) {
-  const std::lock_guard lock(slots_);
+  std::unique_lock lock(slots_);
   if (!check_taken(slot).ok()) return;
-  generation_[slot] = 0;
-  baseline_[slot].reset();
-  drop_needs(slot);
-  thinning_[slot] = 0;
-  whole_.reset(slot);
-  ports_[slot].reset();
-  tell_thinning();
-  if (tls_) tls_->detach(slot);
+  const TlsProbe::User user = generation_[slot].exchange(0);
+  totals_.end(slot);
+  thinning_.forget(slot);
+  requests_.drop(slot);
   if (responses_) responses_->follow(slot, false).IgnoreError();
   put_wish(slot, {}).IgnoreError();
   shared_->control[slot] = {.sample_threshold = 0, .generation = 0, .flags = 0};
+  lock.unlock();
+  tls_.detach(user);
 }
 
 absl::Status KernelProbe::mark(int fd, Slot slot, std::uint16_t flags) {
   const std::lock_guard lock(slots_);
   RETURN_IF_ERROR(check_taken(slot));
   RETURN_IF_ERROR(check_socket(fd, (flags & SOCKET_LISTENER) != 0));
-  if ((flags & SOCKET_SAMPLED) != 0) RETURN_IF_ERROR(need_tap(slot));
+  if ((flags & SOCKET_SAMPLED) != 0) RETURN_IF_ERROR(requests_.follow(slot));
   const int map = bpf_map__fd(skeleton_->maps.sockets);
   probe_socket value{};
   const bool watched =
@@ -258,10 +215,7 @@ absl::Status KernelProbe::mark(int fd, Slot slot, std::uint16_t flags) {
   value.flags = flags;
   value.generation = generation_[slot];
   if ((flags & SOCKET_SAMPLED) != 0) {
-    socklen_t size = sizeof(value.conn_id);
-    if (::getsockopt(fd, SOL_SOCKET, SO_COOKIE, &value.conn_id, &size) != 0) {
-      return errno_status(fmt::format("probe: cannot identify socket {}", fd));
-    }
+    ASSIGN_OR_RETURN(value.conn_id, socket_cookie(fd));
   }
   const int result = bpf_map_update_elem(map, &fd, &value, BPF_ANY);
   return result == 0 ? absl::OkStatus() : errno_status(-result, fmt::format("probe: cannot mark socket {}", fd));
@@ -273,27 +227,15 @@ absl::Status KernelProbe::set_thinning(Slot slot, unsigned thinning) {
   if (thinning > PROBE_MOST_THINNING)
     return absl::InvalidArgumentError(
         fmt::format("probe: thinning {}; allowed: from 0 to {}", thinning, PROBE_MOST_THINNING + 0));
-  thinning_[slot] = std::string_view(choice_.send) == kSentProgram ? 0 : thinning;
-  tell_thinning();
+  thinning_.set(slot, std::string_view(choice_.send) == kSentProgram ? 0 : thinning);
   return absl::OkStatus();
 }
 
 absl::Status KernelProbe::measure_whole(Slot slot) {
   const std::lock_guard lock(slots_);
   RETURN_IF_ERROR(check_taken(slot));
-  whole_.set(slot);
-  tell_thinning();
+  thinning_.measure_whole(slot);
   return absl::OkStatus();
-}
-
-// Of slots that share a port, the one that is thinned least has its way.
-void KernelProbe::tell_thinning() {
-  for (std::size_t port = 0; port < PROBE_PORTS; ++port) {
-    std::optional<unsigned> least;
-    for (Slot slot = 0; slot < PROBE_SLOTS; ++slot)
-      if (ports_[slot][port]) least = std::min(least.value_or(PROBE_MOST_THINNING), whole_[slot] ? 0 : thinning_[slot]);
-    std::atomic_ref<__u8>(shared_->thinning[port]) = static_cast<__u8>(least.value_or(0));
-  }
 }
 
 absl::Status KernelProbe::watch_listener(int fd, Slot slot) {
@@ -301,8 +243,7 @@ absl::Status KernelProbe::watch_listener(int fd, Slot slot) {
   ASSIGN_OR_RETURN(const std::uint16_t port, local_port(fd));
   ASSIGN_OR_RETURN(const std::uint64_t netns, netns_cookie(fd));
   const std::lock_guard lock(slots_);
-  ports_[slot].set(probe_port(port, netns));
-  tell_thinning();
+  thinning_.listen(slot, probe_port(port, netns));
   return absl::OkStatus();
 }
 
@@ -316,7 +257,7 @@ absl::Status KernelProbe::set_sampled_fraction(Slot slot, Fraction fraction) {
   if (!(fraction.value >= 0 && fraction.value <= 1)) {
     return absl::InvalidArgumentError(fmt::format("probe: sampled fraction {}; allowed: from 0 to 1", fraction.value));
   }
-  if (fraction.value > 0) RETURN_IF_ERROR(need_tap(slot));
+  if (fraction.value > 0) RETURN_IF_ERROR(requests_.follow(slot));
   shared_->control[slot].sample_threshold = static_cast<__u64>(std::llround(std::ldexp(fraction.value, 32)));
   return absl::OkStatus();
 }
@@ -330,29 +271,44 @@ absl::Status KernelProbe::set_paused(Slot slot, bool paused) {
   return absl::OkStatus();
 }
 
-absl::Status KernelProbe::set_tls(Slot slot, std::span<const tls::Library> libraries) {
-  const std::lock_guard lock(slots_);
+// Attaching takes long: the slot may have been released meanwhile, and taken anew.
+absl::Status KernelProbe::with_tls(Slot slot, const std::function<absl::Status(TlsProbe::User)>& attach,
+                                   const std::function<absl::Status()>& then) {
+  std::unique_lock lock(slots_);
   RETURN_IF_ERROR(check_taken(slot));
-  if (!tls_) {
-    ASSIGN_OR_RETURN(tls_, TlsProbe::load(skeleton_->obj, ring()));
-  }
-  RETURN_IF_ERROR(tls_->attach(slot, libraries));
-  flags(slot) |= CONTROL_TLS;
-  return absl::OkStatus();
+  const TlsProbe::User user = generation_[slot];
+  lock.unlock();
+  const absl::Status attached = attach(user);
+  lock.lock();
+  if (generation_[slot] == user) return attached.ok() ? then() : attached;
+  lock.unlock();
+  tls_.detach(user);
+  return absl::CancelledError(fmt::format("probe: slot {} was released while its TLS was being probed", slot));
+}
+
+absl::Status KernelProbe::set_tls(Slot slot, std::span<const tls::Library> libraries) {
+  return with_tls(
+      slot, [&](TlsProbe::User user) { return tls_.attach(user, libraries); },
+      [&] {
+        flags(slot) |= CONTROL_TLS;
+        return absl::OkStatus();
+      });
 }
 
 absl::Status KernelProbe::set_responses(Slot slot, Bytes bound) {
-  const std::lock_guard lock(slots_);
-  RETURN_IF_ERROR(check_taken(slot));
   const response_wish wish{.bytes = static_cast<__u32>(bound.value), .from_packets = 0};
+  std::unique_lock lock(slots_);
+  RETURN_IF_ERROR(check_taken(slot));
   if ((shared_->control[slot].flags & CONTROL_TLS) != 0) {
-    RETURN_IF_ERROR(tls_->set_writes(slot, wish.bytes > 0));
-  } else {
-    if (!responses_) {
-      ASSIGN_OR_RETURN(responses_, ResponseProbe::load(skeleton_->obj, ring()));
-    }
-    RETURN_IF_ERROR(responses_->follow(slot, wish.bytes > 0));
+    lock.unlock();
+    return with_tls(
+        slot, [&](TlsProbe::User user) { return tls_.set_writes(user, wish.bytes > 0); },
+        [&] { return put_wish(slot, wish); });
   }
+  if (!responses_) {
+    ASSIGN_OR_RETURN(responses_, ResponseProbe::load(skeleton_->obj, ring()));
+  }
+  RETURN_IF_ERROR(responses_->follow(slot, wish.bytes > 0));
   return put_wish(slot, wish);
 }
 
@@ -368,20 +324,7 @@ absl::StatusOr<Reading> KernelProbe::read(Slot slot) {
   const std::lock_guard lock(slots_);
   RETURN_IF_ERROR(check_taken(slot));
   RETURN_IF_ERROR(polled_);
-  ASSIGN_OR_RETURN(const probe_measured now, measured(slot));
-  ASSIGN_OR_RETURN(const response_counters sent, responded(slot));
-  const probe_measured& then = *baseline_[slot];
-  Reading reading;
-  for (std::size_t i = 0; i < PROBE_COUNTERS; ++i) {
-    reading.counter[i] = now.counters.value[i] - then.counters.value[i];
-  }
-  for (std::size_t i = 0; i < RESPONSE_COUNTERS; ++i)
-    reading.response[i] = sent.value[i] - response_baseline_[slot].value[i];
-  for (std::uint32_t i = 0; i < HISTOGRAM_BUCKETS; ++i) {
-    reading.service_time.add_bucket(i, now.service_time.bucket[i] - then.service_time.bucket[i]);
-  }
-  reading.service_time.add_sum(Nanos(static_cast<Nanos::rep>(now.service_time.sum_ns - then.service_time.sum_ns)));
-  return reading;
+  return totals_.read(slot);
 }
 
 std::uint64_t KernelProbe::missed_runs() const {
@@ -399,7 +342,7 @@ std::uint64_t KernelProbe::missed_runs() const {
 absl::StatusOr<probe_mixes> KernelProbe::read_mixes(Slot slot) {
   const std::lock_guard lock(slots_);
   RETURN_IF_ERROR(check_taken(slot));
-  return mix_totals(bpf_map__fd(skeleton_->maps.mixes), slot);
+  return totals_.read_mixes(slot);
 }
 
 absl::Status KernelProbe::on_record(void* context, std::span<const std::byte> record) {
@@ -442,7 +385,8 @@ absl::StatusOr<std::unique_ptr<Probe>> Probe::load(const Options& options) {
   RETURN_IF_ERROR(check_options(options));
   RETURN_IF_ERROR(check_btf());
   ASSIGN_OR_RETURN(Chosen chosen, load_best(options.design, options.ring));
-  auto probe = std::make_unique<KernelProbe>(std::move(chosen.choice), std::move(chosen.skeleton));
+  ASSIGN_OR_RETURN(SharedPage shared, map_shared_page(bpf_map__fd(chosen.skeleton->maps.shared)));
+  auto probe = std::make_unique<KernelProbe>(std::move(chosen.choice), std::move(chosen.skeleton), std::move(shared));
   RETURN_IF_ERROR(probe->start());
   return probe;
 }

@@ -47,7 +47,8 @@ class Probe {
 
   // A free slot with all counters at zero, nothing sampled. kResourceExhausted when all are taken.
   virtual absl::StatusOr<Slot> take_slot() = 0;
-  // Events of sockets that are still marked for it are ignored in the kernel from then on.
+  // Events of sockets that are still marked for it are ignored in the kernel from then on. With TLS it takes a
+  // second a library, or more.
   virtual void release_slot(Slot slot) = 0;
 
   // Service time is measured of one exchange in 2^thinning, at most PROBE_MOST_THINNING; counts of requests and sends
@@ -74,7 +75,7 @@ class Probe {
 
   // The slot's connections that are opened from now on carry TLS, read through one of `libraries`: their records are
   // what it decrypts (TAP_PLAINTEXT), and their ciphertext is not copied. Call it before the slot's listeners are
-  // watched, and again, at any time, to add a library. Until release_slot().
+  // watched, and again, at any time, to add a library. Until release_slot(): kCancelled, if that comes meanwhile.
   virtual absl::Status set_tls(Slot slot, std::span<const tls::Library> libraries) = 0;
 
   // Of each response on the slot's sampled connections, the first `bound` bytes come as TAP_RESPONSE records from now

@@ -46,6 +46,14 @@ absl::StatusOr<std::uint16_t> local_port(int fd) {
   return ntohs(reinterpret_cast<const sockaddr_in&>(address).sin_port);
 }
 
+absl::StatusOr<std::uint64_t> socket_cookie(int fd) {
+  std::uint64_t cookie = 0;
+  socklen_t size = sizeof(cookie);
+  if (::getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) != 0)
+    return errno_status(fmt::format("probe: cannot identify socket {}", fd));
+  return cookie;
+}
+
 absl::StatusOr<std::uint64_t> netns_cookie(int fd) {
   std::uint64_t cookie = 0;
   socklen_t size = sizeof(cookie);

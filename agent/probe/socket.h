@@ -13,6 +13,9 @@ absl::Status check_socket(int fd, bool listener);
 
 absl::StatusOr<std::uint16_t> local_port(int fd);
 
+// By which the kernel tells it from all others.
+absl::StatusOr<std::uint64_t> socket_cookie(int fd);
+
 // Of the network namespace that it is in (Linux 5.14).
 absl::StatusOr<std::uint64_t> netns_cookie(int fd);
 

@@ -33,22 +33,24 @@ void TlsProbe::SkeletonDeleter::operator()(tls_bpf* skeleton) const {
   tls_bpf::destroy(skeleton);
 }
 
-TlsProbe::TlsProbe(std::unique_ptr<tls_bpf, SkeletonDeleter> skeleton) : skeleton_(std::move(skeleton)) {}
+TlsProbe::TlsProbe(bpf_object* tap, Ring ring) : tap_(tap), ring_(ring) {}
 
 TlsProbe::~TlsProbe() = default;
 
-absl::StatusOr<std::unique_ptr<TlsProbe>> TlsProbe::load(bpf_object* tap, Ring ring) {
+absl::Status TlsProbe::load() {
+  if (skeleton_) return absl::OkStatus();
   const KernelLog log;
   std::unique_ptr<tls_bpf, SkeletonDeleter> skeleton(tls_bpf::open());
   if (!skeleton) return errno_status("tls: cannot open the uprobe programs");
-  skeleton->rodata->ring_bytes = ring.bytes;
-  skeleton->rodata->wake_bytes = ring.wake_bytes;
-  skeleton->rodata->hot_wake_bytes = ring.hot_wake_bytes;
-  int result = share_maps(skeleton->obj, tap);
+  skeleton->rodata->ring_bytes = ring_.bytes;
+  skeleton->rodata->wake_bytes = ring_.wake_bytes;
+  skeleton->rodata->hot_wake_bytes = ring_.hot_wake_bytes;
+  int result = share_maps(skeleton->obj, tap_);
   if (result == 0) result = tls_bpf::load(skeleton.get());
   if (result != 0)
     return errno_status(-result, fmt::format("tls: loading the uprobe programs failed; libbpf: {}", log.tail()));
-  return std::unique_ptr<TlsProbe>(new TlsProbe(std::move(skeleton)));
+  skeleton_ = std::move(skeleton);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::vector<LinkPtr>> TlsProbe::probe_functions(const tls::Library& library, bool writes) {
@@ -75,29 +77,32 @@ absl::StatusOr<std::vector<LinkPtr>> TlsProbe::probe_functions(const tls::Librar
   return links;
 }
 
-absl::Status TlsProbe::attach(std::uint32_t slot, std::span<const tls::Library> libraries) {
+absl::Status TlsProbe::attach(User user, std::span<const tls::Library> libraries) {
+  const std::lock_guard lock(mutex_);
+  RETURN_IF_ERROR(load());
   std::map<File, Probed> added;
   for (const tls::Library& library : libraries) {
     const File file{library.device, library.inode};
     if (probed_.contains(file) || added.contains(file)) continue;
     ASSIGN_OR_RETURN(std::vector<LinkPtr> links, probe_functions(library, /*writes=*/false));
-    added[file] = {.library = library, .links = std::move(links), .write_links = {}, .slots = {}};
+    added[file] = {.library = library, .links = std::move(links), .write_links = {}, .users = {}};
   }
   probed_.merge(added);
-  for (const tls::Library& library : libraries) probed_[{library.device, library.inode}].slots.insert(slot);
+  for (const tls::Library& library : libraries) probed_[{library.device, library.inode}].users.insert(user);
   return probe_writes();
 }
 
-absl::Status TlsProbe::set_writes(std::uint32_t slot, bool wanted) {
-  write_slots_.erase(slot);
-  if (wanted) write_slots_.insert(slot);
+absl::Status TlsProbe::set_writes(User user, bool wanted) {
+  const std::lock_guard lock(mutex_);
+  write_users_.erase(user);
+  if (wanted) write_users_.insert(user);
   return probe_writes();
 }
 
-// Where one of a library's slots asks for them, and nowhere else.
+// Where one of a library's users asks for them, and nowhere else.
 absl::Status TlsProbe::probe_writes() {
   for (auto& [file, probed] : probed_) {
-    const bool wanted = std::ranges::any_of(probed.slots, [this](auto slot) { return write_slots_.contains(slot); });
+    const bool wanted = std::ranges::any_of(probed.users, [this](User user) { return write_users_.contains(user); });
     if (!wanted) probed.write_links.clear();
     if (!wanted || !probed.write_links.empty()) continue;
     ASSIGN_OR_RETURN(probed.write_links, probe_functions(probed.library, /*writes=*/true));
@@ -105,11 +110,12 @@ absl::Status TlsProbe::probe_writes() {
   return absl::OkStatus();
 }
 
-void TlsProbe::detach(std::uint32_t slot) {
-  write_slots_.erase(slot);
+void TlsProbe::detach(User user) {
+  const std::lock_guard lock(mutex_);
+  write_users_.erase(user);
   for (auto entry = probed_.begin(); entry != probed_.end();) {
-    entry->second.slots.erase(slot);
-    entry = entry->second.slots.empty() ? probed_.erase(entry) : std::next(entry);
+    entry->second.users.erase(user);
+    entry = entry->second.users.empty() ? probed_.erase(entry) : std::next(entry);
   }
   probe_writes().IgnoreError();  // detaches alone
 }
