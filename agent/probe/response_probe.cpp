@@ -39,9 +39,7 @@ absl::StatusOr<ResponseProbe::SkeletonPtr> ResponseProbe::load_with(Programs pro
     bpf_program__set_autoload(bpf_object__find_program_by_name(skeleton->obj, program),
                               std::string_view(program) == programs.send);
   bpf_program__set_autoload(skeleton->progs.rsp_packet, programs.packets);
-  skeleton->rodata->ring_bytes = ring.bytes;
-  skeleton->rodata->wake_bytes = ring.wake_bytes;
-  skeleton->rodata->hot_wake_bytes = ring.hot_wake_bytes;
+  tell_ring(*skeleton->rodata, ring);
   int result = share_maps(skeleton->obj, tap, kOwnMaps);
   if (result == 0) result = response_bpf::load(skeleton.get());
   if (result != 0)

@@ -42,9 +42,7 @@ absl::Status TlsProbe::load() {
   const KernelLog log;
   std::unique_ptr<tls_bpf, SkeletonDeleter> skeleton(tls_bpf::open());
   if (!skeleton) return errno_status("tls: cannot open the uprobe programs");
-  skeleton->rodata->ring_bytes = ring_.bytes;
-  skeleton->rodata->wake_bytes = ring_.wake_bytes;
-  skeleton->rodata->hot_wake_bytes = ring_.hot_wake_bytes;
+  tell_ring(*skeleton->rodata, ring_);
   int result = share_maps(skeleton->obj, tap_);
   if (result == 0) result = tls_bpf::load(skeleton.get());
   if (result != 0)

@@ -8,7 +8,6 @@
 namespace gnomon::protocol::mc {
 namespace {
 
-constexpr std::size_t kKeptBuffer = 16u << 10;  // more is given back once it is empty
 // A longer run of quiet commands is cut: its end may never come.
 constexpr std::size_t kMostOfRun = 256;
 constexpr std::size_t kLongestRun = 64u << 10;
@@ -16,40 +15,21 @@ constexpr std::size_t kLongestRun = 64u << 10;
 }  // namespace
 
 Framer::Framer(std::uint64_t conn_id, bool joined, const Limits& limits)
-    : conn_id_(conn_id), limits_(limits), state_(joined ? State::kJoining : State::kFraming) {}
+    : UnitFramer(joined), conn_id_(conn_id), limits_(limits) {}
 
-// The unit under way is at the front of `text`: in the caller's buffer if it began there, else in held_.
 void Framer::feed(std::span<const std::byte> data, MonoTime at, bool after_send, std::vector<Request>& out) {
-  if (given_up(state_) || quit_ || data.empty()) return;
-  if (state_ == State::kJoining) {
-    if (after_send) {
-      forget();
-      trying_ = true;
-    }
-    if (!trying_) return;
-  }
-  std::string_view text(reinterpret_cast<const char*>(data.data()), data.size());
-  const bool in_held = !held_.empty();
-  if (held_.size() == unit_.run_bytes) begun_ = at;
-  if (in_held) {
-    held_ += text;
-    text = held_;
-  }
+  if (data.empty() || !admits(after_send)) return;
+  if (held_bytes() == unit_.run_bytes) begun_ = at;
+  std::string_view text = extended_by(data);
   while (next(text)) {
     const std::size_t taken = take(text, out);
-    if (given_up(state_) || quit_) return forget();
+    if (given_up(state()) || quit_) return forget();
     text.remove_prefix(taken);
     command_.reset();
     scanned_ = unit_.run_bytes;
     begun_ = at;
   }
-  if (given_up(state_) || (state_ == State::kJoining && !trying_)) return;
-  if (in_held) {
-    held_.erase(0, held_.size() - text.size());
-    if (held_.empty() && held_.capacity() > kKeptBuffer) std::string().swap(held_);
-  } else {
-    held_.assign(text);
-  }
+  if (!given_up(state()) && !waits_to_join()) hold(text);
 }
 
 // Whether the command after the run is whole, which ends at end_ then.
@@ -91,8 +71,7 @@ bool Framer::parse(std::string_view text, std::size_t newline) {
 
 // Takes the command that has become whole. Returns how much of `text` belongs to units that are emitted.
 std::size_t Framer::take(std::string_view text, std::vector<Request>& out) {
-  state_ = State::kFraming;
-  trying_ = false;
+  join();
   std::size_t before = 0;
   if (unit_.run_commands > 0 && (command_->name != unit_.run_name || end_ > kLongestRun)) {
     before = unit_.run_bytes;
@@ -152,21 +131,11 @@ void Framer::emit(std::string_view bytes, const Request& kind, std::vector<Reque
   request.bytes = std::make_shared<const std::string>(bytes);
 }
 
-void Framer::give_up(State why) {
-  // While joining, what is no command is the middle of one: wait for the next chance.
-  if (state_ == State::kJoining) {
-    trying_ = false;
-  } else {
-    state_ = why;
-  }
-  forget();
-}
-
 void Framer::forget() {
+  UnitFramer::forget();
   unit_ = Unit();
   command_.reset();
   scanned_ = end_ = 0;
-  std::string().swap(held_);
 }
 
 }  // namespace gnomon::protocol::mc

@@ -4,19 +4,16 @@
 #include <optional>
 #include <string>
 
-#include "agent/protocol/framer.h"
 #include "agent/protocol/memcached/command.h"
+#include "agent/protocol/unit_framer.h"
 
 namespace gnomon::protocol::mc {
 
 // A joined stream is taken up with the first whole command that begins just after the service has sent.
-class Framer final : public RequestFramer {
+class Framer final : public UnitFramer {
  public:
   Framer(std::uint64_t conn_id, bool joined, const Limits& limits);
   void feed(std::span<const std::byte> data, MonoTime at, bool after_send, std::vector<Request>& out) override;
-  State state() const override { return state_; }
-  bool mid_message() const override { return state_ == State::kFraming && !held_.empty(); }
-  std::size_t held_bytes() const override { return held_.size(); }
   bool has_no_memory() const override { return true; }
 
  private:
@@ -33,20 +30,15 @@ class Framer final : public RequestFramer {
   void extend_run();
   void emit_run(std::string_view bytes, Answered answered, std::vector<Request>& out);
   void emit(std::string_view bytes, const Request& kind, std::vector<Request>& out);
-  void give_up(State why);
-  void forget();
+  void forget() override;
 
   const std::uint64_t conn_id_;
   const Limits limits_;
-  State state_;
-  bool trying_ = false;  // while joining: what comes may be a command
-  bool quit_ = false;
   Unit unit_;
   std::optional<Command> command_;  // the one under way, once its line is whole; its key is not kept
   std::size_t end_ = 0;             // of that, in the unit
   std::size_t scanned_ = 0;         // how far its line end was looked for
   MonoTime begun_{};                // when its first byte came
-  std::string held_;                // the unit under way
 };
 
 }  // namespace gnomon::protocol::mc

@@ -9,8 +9,6 @@
 namespace gnomon::protocol::resp {
 namespace {
 
-constexpr std::size_t kKeptBuffer = 16u << 10;  // more is given back once it is empty
-
 bool is_word(std::string_view text, std::string_view upper) {
   return std::equal(text.begin(), text.end(), upper.begin(), upper.end(),
                     [](unsigned char a, unsigned char b) { return std::toupper(a) == b; });
@@ -24,29 +22,12 @@ bool answers_in_no_order(std::string_view name) {
 }  // namespace
 
 Framer::Framer(std::uint64_t conn_id, bool joined, const Limits& limits)
-    : conn_id_(conn_id),
-      limits_(limits),
-      state_(joined ? State::kJoining : State::kFraming),
-      parser_(limits.message_bytes) {}
+    : UnitFramer(joined), conn_id_(conn_id), limits_(limits), parser_(limits.message_bytes) {}
 
-// The unit under way is at the front of `text`: in the caller's buffer if it began there, else in held_.
 void Framer::feed(std::span<const std::byte> data, MonoTime at, bool after_send, std::vector<Request>& out) {
-  if (given_up(state_) || quit_) return;
-  if (state_ == State::kJoining) {
-    if (after_send) {
-      forget();
-      trying_ = true;
-    }
-    if (!trying_) return;
-  }
-  std::string_view text(reinterpret_cast<const char*>(data.data()), data.size());
-  const bool in_held = !held_.empty();
-  if (in_held) {
-    held_ += text;
-    text = held_;
-  } else {
-    arrival_ = at;
-  }
+  if (!admits(after_send)) return;
+  if (UnitFramer::held_bytes() == 0) arrival_ = at;
+  std::string_view text = extended_by(data);
   while (commands_ < text.size()) {
     const auto progress = parser_.advance(text.substr(commands_));
     if (progress == CommandParser::Progress::kMore) break;
@@ -55,7 +36,7 @@ void Framer::feed(std::span<const std::byte> data, MonoTime at, bool after_send,
       return give_up(State::kOversized);
     if (progress == CommandParser::Progress::kMalformed) return give_up(State::kUnparsable);
     const bool ended = take(text.substr(0, commands_), out);
-    if (given_up(state_) || quit_ || (state_ == State::kJoining && !trying_)) return forget();
+    if (given_up(state()) || quit_ || waits_to_join()) return forget();
     parser_.restart();
     if (!ended) continue;
     text.remove_prefix(commands_);
@@ -63,12 +44,7 @@ void Framer::feed(std::span<const std::byte> data, MonoTime at, bool after_send,
     arrival_ = at;
   }
   if (text.size() > limits_.message_bytes) return give_up(State::kOversized);
-  if (in_held) {
-    held_.erase(0, held_.size() - text.size());
-    if (held_.empty() && held_.capacity() > kKeptBuffer) std::string().swap(held_);
-  } else {
-    held_.assign(text);
-  }
+  hold(text);
 }
 
 // Takes the command that has just become whole, the unit's last so far. True: with it the unit has ended.
@@ -77,14 +53,11 @@ bool Framer::take(std::string_view unit, std::vector<Request>& out) {
   if (parser_.arguments() == 0) return open_ == Open::kNothing;  // an empty one, which the service passes over
   Named named;
   name_command(parser_, command, named);
-  if (state_ == State::kJoining) {
-    if (named.command == nullptr) {
-      trying_ = false;
-      return true;
-    }
-    state_ = State::kFraming;
-    trying_ = false;
+  if (state() == State::kJoining && named.command == nullptr) {
+    give_up(State::kUnparsable);
+    return true;
   }
+  join();
   Effect effect = named.command != nullptr ? named.command->effect : Effect::kWrites;
   if (effect == Effect::kReadsUnlessBlocking || effect == Effect::kWritesUnlessBlocking) {
     const bool writes = effect == Effect::kWritesUnlessBlocking;
@@ -193,21 +166,11 @@ void Framer::emit(std::string_view unit, std::vector<Request>& out) {
   out.push_back(std::move(request_));
 }
 
-void Framer::give_up(State why) {
-  // While joining, what is no command is the middle of one: wait for the next chance.
-  if (state_ == State::kJoining) {
-    trying_ = false;
-  } else {
-    state_ = why;
-  }
-  forget();
-}
-
 void Framer::forget() {
+  UnitFramer::forget();
   open_ = Open::kNothing;
   parser_.restart();
   commands_ = 0;
-  std::string().swap(held_);
 }
 
 }  // namespace gnomon::protocol::resp

@@ -3,21 +3,19 @@
 
 #include <string>
 
-#include "agent/protocol/framer.h"
 #include "agent/protocol/redis/command.h"
 #include "agent/protocol/redis/session.h"
+#include "agent/protocol/unit_framer.h"
 
 namespace gnomon::protocol::resp {
 
 // A joined stream is taken up with the first whole command of a known name that begins just after the service has sent.
 // Its database and credentials are then the service's defaults until it says others.
-class Framer final : public RequestFramer {
+class Framer final : public UnitFramer {
  public:
   Framer(std::uint64_t conn_id, bool joined, const Limits& limits);
   void feed(std::span<const std::byte> data, MonoTime at, bool after_send, std::vector<Request>& out) override;
-  State state() const override { return state_; }
-  bool mid_message() const override { return state_ == State::kFraming && !held_.empty(); }
-  std::size_t held_bytes() const override { return held_.size() + session_.size(); }
+  std::size_t held_bytes() const override { return UnitFramer::held_bytes() + session_.size(); }
 
  private:
   // What is open until a later command ends it.
@@ -29,18 +27,13 @@ class Framer final : public RequestFramer {
   bool blocks(std::string_view command) const;
   bool with_credentials(std::string_view command) const;
   void emit(std::string_view unit, std::vector<Request>& out);
-  void give_up(State why);
-  void forget();
+  void forget() override;
 
   const std::uint64_t conn_id_;
   const Limits limits_;
-  State state_;
-  bool trying_ = false;  // while joining: what comes may be a command
-  bool quit_ = false;
   Open open_ = Open::kNothing;
   CommandParser parser_;
   std::size_t commands_ = 0;  // bytes of the unit's whole commands
-  std::string held_;          // the unit under way
   MonoTime arrival_{};        // of its first byte
   Session session_;
   std::uint32_t before_ = 0;  // replies to what was said of the session, since the last request
