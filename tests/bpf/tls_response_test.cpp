@@ -4,7 +4,7 @@
 
 #include "agent/tls/library.h"
 #include "tests/bpf/responses.h"
-#include "tests/tls_server.h"
+#include "tests/bpf/tls_connection.h"
 
 namespace gnomon {
 namespace {
@@ -59,19 +59,14 @@ class TlsResponses : public responses::Responses, public ::testing::WithParamInt
   static void ask(
       const Service& service, int version, const std::vector<std::string>& responses,
       const std::function<void(std::size_t)>& before = [](std::size_t) {}) {
-    const Owned<SSL_CTX> client(SSL_CTX_new(TLS_client_method()));
-    SSL_CTX_set_min_proto_version(client.get(), version);
-    SSL_CTX_set_max_proto_version(client.get(), version);
-    const UniqueFd fd = service.connect();
-    const Owned<SSL> ssl(SSL_new(client.get()));
-    SSL_set_fd(ssl.get(), fd.get());
-    ASSERT_EQ(SSL_connect(ssl.get()), 1);
+    const TlsConnection client(service, version);
+    SSL* const ssl = client.ssl.get();
     for (std::size_t i = 0; i < responses.size(); ++i) {
       before(i);
-      ASSERT_EQ(SSL_write(ssl.get(), "?", 1), 1);
+      ASSERT_EQ(SSL_write(ssl, "?", 1), 1);
       std::string answer(responses[i].size(), 0);
       for (std::size_t have = 0; have < answer.size();) {
-        const int got = SSL_read(ssl.get(), answer.data() + have, static_cast<int>(answer.size() - have));
+        const int got = SSL_read(ssl, answer.data() + have, static_cast<int>(answer.size() - have));
         ASSERT_GT(got, 0);
         have += static_cast<std::size_t>(got);
       }

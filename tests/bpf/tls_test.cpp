@@ -7,9 +7,8 @@
 #include <set>
 
 #include "agent/tls/library.h"
-#include "tests/bpf/loopback.h"
 #include "tests/bpf/tap_fixture.h"
-#include "tests/tls_server.h"
+#include "tests/bpf/tls_connection.h"
 
 namespace gnomon {
 namespace {
@@ -65,25 +64,20 @@ void serve_memory_bio(SSL_CTX* context, int fd) {
 void run_client(
     const Service& service, int version, const std::vector<std::string>& messages,
     const std::function<void()>& answered = [] {}) {
-  const Owned<SSL_CTX> context(SSL_CTX_new(TLS_client_method()));
-  SSL_CTX_set_min_proto_version(context.get(), version);
-  SSL_CTX_set_max_proto_version(context.get(), version);
-  const UniqueFd fd = service.connect();
-  const Owned<SSL> ssl(SSL_new(context.get()));
-  SSL_set_fd(ssl.get(), fd.get());
-  ASSERT_EQ(SSL_connect(ssl.get()), 1);
+  const TlsConnection client(service, version);
+  SSL* const ssl = client.ssl.get();
   char answer = 0;
-  std::mt19937_64 random(static_cast<std::uint64_t>(fd.get()));
+  std::mt19937_64 random(static_cast<std::uint64_t>(client.fd.get()));
   for (const std::string& message : messages) {
     for (std::string_view rest = message; !rest.empty();) {
       const std::size_t size = std::min<std::size_t>(rest.size(), 1 + random() % 50'000);
-      ASSERT_EQ(SSL_write(ssl.get(), rest.data(), static_cast<int>(size)), static_cast<int>(size));
+      ASSERT_EQ(SSL_write(ssl, rest.data(), static_cast<int>(size)), static_cast<int>(size));
       rest.remove_prefix(size);
     }
-    ASSERT_EQ(SSL_read(ssl.get(), &answer, 1), 1);
+    ASSERT_EQ(SSL_read(ssl, &answer, 1), 1);
     answered();
   }
-  SSL_shutdown(ssl.get());
+  SSL_shutdown(ssl);
 }
 
 class TlsCapture : public TapTest, public ::testing::WithParamInterface<TlsRead> {

@@ -6,32 +6,12 @@
 #include "agent/protocol/memcached/framer.h"
 #include "agent/protocol/memcached/memcached.h"
 #include "gtest/gtest.h"
+#include "tests/unit/framed.h"
 
 namespace gnomon::protocol {
 namespace {
 
 using State = RequestFramer::State;
-
-std::span<const std::byte> bytes_of(std::string_view text) {
-  return std::as_bytes(std::span(text));
-}
-
-struct Outcome {
-  std::vector<Request> requests;
-  State state = State::kFraming;
-  bool mid_message = false;
-};
-
-Outcome frame(const std::string& stream, std::size_t piece = std::string::npos, bool joined = false,
-              Limits limits = {}) {
-  mc::Framer framer(7, joined, limits);
-  Outcome outcome;
-  for (std::size_t at = 0; at < stream.size(); at += std::min(piece, stream.size()))
-    framer.feed(bytes_of(std::string_view(stream).substr(at, piece)), MonoTime{}, joined && at == 0, outcome.requests);
-  outcome.state = framer.state();
-  outcome.mid_message = framer.mid_message();
-  return outcome;
-}
 
 struct Expectation {
   std::string bytes, endpoint;
@@ -77,7 +57,7 @@ std::string stream_of_units() {
 TEST(MemcachedFramer, FramesEachFormHoweverTheStreamIsSplit) {
   const std::string stream = stream_of_units();
   for (std::size_t piece = 1; piece <= stream.size(); ++piece) {
-    const Outcome outcome = frame(stream, piece);
+    const Outcome outcome = frame<mc::Framer>(stream, piece);
     ASSERT_EQ(outcome.requests.size(), kUnits.size()) << piece;
     for (std::size_t i = 0; i < outcome.requests.size(); ++i) {
       const Request& request = outcome.requests[i];
@@ -98,26 +78,26 @@ TEST(MemcachedFramer, RefusesWhatIsNotCertain) {
                                 "set a 0 0 1 again\r\nx\r\n", "incr a b\r\n", "ms a T90 2\r\nab\r\n", "mg a 1\r\n",
                                 "frobnicate a\r\n", "get a\rb\r\n", "\r\n", "set a 0 0 18446744073709551616\r\n"})
     for (std::size_t piece = 1; piece <= bad.size(); ++piece) {
-      EXPECT_EQ(frame(bad, piece).state, State::kUnparsable) << bad;
-      EXPECT_TRUE(frame(bad, piece).requests.empty()) << bad;
+      EXPECT_EQ(frame<mc::Framer>(bad, piece).state, State::kUnparsable) << bad;
+      EXPECT_TRUE(frame<mc::Framer>(bad, piece).requests.empty()) << bad;
     }
-  EXPECT_EQ(frame("get " + std::string(251, 'k') + "\r\n").state, State::kUnparsable);
-  EXPECT_EQ(frame("watch fetchers\r\nget a\r\n").state, State::kUpgraded);
+  EXPECT_EQ(frame<mc::Framer>("get " + std::string(251, 'k') + "\r\n").state, State::kUnparsable);
+  EXPECT_EQ(frame<mc::Framer>("watch fetchers\r\nget a\r\n").state, State::kUpgraded);
 }
 
 TEST(MemcachedFramer, BoundsWhatItHolds) {
   const Limits limits{.header_bytes = 100, .message_bytes = 200};
   const std::string long_line = "get " + std::string(60, 'k') + " " + std::string(60, 'l') + "\r\n";
   for (std::size_t piece = 1; piece <= long_line.size(); ++piece)
-    EXPECT_EQ(frame(long_line, piece, false, limits).state, State::kOversized);
-  EXPECT_EQ(frame("set a 0 0 200\r\n", 1, false, limits).state, State::kOversized);
-  EXPECT_EQ(frame("set a 0 0 18446744073709551615\r\n", 1, false, limits).state, State::kOversized);
+    EXPECT_EQ(frame<mc::Framer>(long_line, piece, false, limits).state, State::kOversized);
+  EXPECT_EQ(frame<mc::Framer>("set a 0 0 200\r\n", 1, false, limits).state, State::kOversized);
+  EXPECT_EQ(frame<mc::Framer>("set a 0 0 18446744073709551615\r\n", 1, false, limits).state, State::kOversized);
 }
 
 TEST(MemcachedFramer, CutsARunOfQuietCommandsThatDoesNotEnd) {
   std::string stream;
   for (int i = 0; i < 1000; ++i) stream += "md k q\r\n";
-  const Outcome outcome = frame(stream);
+  const Outcome outcome = frame<mc::Framer>(stream);
   ASSERT_EQ(outcome.requests.size(), 3u);
   EXPECT_EQ(outcome.requests[0].bytes->size(), 256 * 8u);
   EXPECT_TRUE(outcome.mid_message);
@@ -125,15 +105,15 @@ TEST(MemcachedFramer, CutsARunOfQuietCommandsThatDoesNotEnd) {
 
 TEST(MemcachedFramer, NeverReplaysWhatEndsOrOperatesTheService) {
   for (const std::string bytes : {"quit\r\n", "shutdown\r\n", "slabs automove 1\r\n", "lru_crawler metadump all\r\n"}) {
-    const Outcome outcome = frame(bytes);
+    const Outcome outcome = frame<mc::Framer>(bytes);
     ASSERT_EQ(outcome.requests.size(), 1u) << bytes;
     EXPECT_FALSE(outcome.requests[0].replayable) << bytes;
   }
-  EXPECT_EQ(frame("quit\r\nget a\r\n").requests.size(), 1u);
+  EXPECT_EQ(frame<mc::Framer>("quit\r\nget a\r\n").requests.size(), 1u);
 }
 
 TEST(MemcachedFramer, JoinsAtACommandThatFollowsASend) {
-  const auto joined = frame("get a\r\nset b 0 0 1\r\nx\r\n", std::string::npos, true);
+  const auto joined = frame<mc::Framer>("get a\r\nset b 0 0 1\r\nx\r\n", std::string::npos, true);
   EXPECT_EQ(joined.requests.size(), 2u);
   mc::Framer framer(1, true, {});
   std::vector<Request> requests;
@@ -157,7 +137,9 @@ TEST(Memcached, IsToldFromRedisAndHttp) {
 }
 
 TEST(Memcached, KeysAreTheFirstOfTheUnit) {
-  const auto key = [](const std::string& bytes) { return memcached().key(frame(bytes).requests.at(0), "key"); };
+  const auto key = [](const std::string& bytes) {
+    return memcached().key(frame<mc::Framer>(bytes).requests.at(0), "key");
+  };
   EXPECT_EQ(key("get a b\r\n"), key("set a 0 0 1\r\nx\r\n"));
   EXPECT_EQ(key("gat 10 a\r\n"), key("mg a q\r\nmg b\r\n"));
   EXPECT_NE(key("get a\r\n"), key("get b\r\n"));
@@ -176,7 +158,7 @@ Dialogue exchange(const std::string& requests, const std::string& replies, std::
   mc::MemcachedClient client({});
   Dialogue dialogue;
   std::uint64_t tag = 0;
-  for (const Request& request : frame(requests).requests) client.send(request, tag++, dialogue.said);
+  for (const Request& request : frame<mc::Framer>(requests).requests) client.send(request, tag++, dialogue.said);
   for (std::size_t at = 0; at < replies.size(); at += std::min(piece, replies.size()))
     dialogue.understood =
         client.receive(bytes_of(std::string_view(replies).substr(at, piece)), dialogue.answers, dialogue.said) &&

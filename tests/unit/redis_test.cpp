@@ -5,37 +5,17 @@
 #include "agent/protocol/redis/framer.h"
 #include "agent/protocol/redis/redis.h"
 #include "gtest/gtest.h"
+#include "tests/unit/framed.h"
 
 namespace gnomon::protocol {
 namespace {
 
 using State = RequestFramer::State;
 
-std::span<const std::byte> bytes_of(std::string_view text) {
-  return std::as_bytes(std::span(text));
-}
-
 std::string command(const std::vector<std::string>& words) {
   std::string out = "*" + std::to_string(words.size()) + "\r\n";
   for (const auto& word : words) out += "$" + std::to_string(word.size()) + "\r\n" + word + "\r\n";
   return out;
-}
-
-struct Outcome {
-  std::vector<Request> requests;
-  State state = State::kFraming;
-  bool mid_message = false;
-};
-
-Outcome frame(const std::string& stream, std::size_t piece = std::string::npos, bool joined = false,
-              Limits limits = {}) {
-  resp::Framer framer(7, joined, limits);
-  Outcome outcome;
-  for (std::size_t at = 0; at < stream.size(); at += std::min(piece, stream.size()))
-    framer.feed(bytes_of(std::string_view(stream).substr(at, piece)), MonoTime{}, joined && at == 0, outcome.requests);
-  outcome.state = framer.state();
-  outcome.mid_message = framer.mid_message();
-  return outcome;
 }
 
 const std::string kSession = command({"AUTH", "user", "secret"}) + command({"SELECT", "2"}) + "PING\r\n" +
@@ -49,7 +29,7 @@ TEST(RedisFramer, FramesCommandsAndTransactionsHoweverTheStreamIsSplit) {
   const std::vector<std::string> endpoints = {"PING",  "GET",     "SET",   "MULTI", "CONFIG GET",
                                               "BLPOP", "UNKNOWN", "XREAD", "QUIT"};
   for (std::size_t piece = 1; piece <= kSession.size(); ++piece) {
-    const Outcome outcome = frame(kSession, piece);
+    const Outcome outcome = frame<resp::Framer>(kSession, piece);
     ASSERT_EQ(outcome.requests.size(), endpoints.size()) << piece;
     for (std::size_t i = 0; i < endpoints.size(); ++i) EXPECT_EQ(outcome.requests[i].endpoint, endpoints[i]);
     EXPECT_EQ(outcome.state, State::kFraming);
@@ -58,7 +38,7 @@ TEST(RedisFramer, FramesCommandsAndTransactionsHoweverTheStreamIsSplit) {
 }
 
 TEST(RedisFramer, TellsWhatWritesWhatIsNeverReplayedAndHowManyRepliesThereAre) {
-  const auto requests = frame(kSession).requests;
+  const auto requests = frame<resp::Framer>(kSession).requests;
   const std::vector<bool> writes = {false, false, true, true, false, true, true, true, true};
   const std::vector<bool> replayable = {true, true, true, true, true, false, true, false, false};
   for (std::size_t i = 0; i < requests.size(); ++i) {
@@ -69,7 +49,7 @@ TEST(RedisFramer, TellsWhatWritesWhatIsNeverReplayedAndHowManyRepliesThereAre) {
 }
 
 TEST(RedisFramer, KeepsWhatTheSessionNeedsInThePrelude) {
-  const auto requests = frame(kSession).requests;
+  const auto requests = frame<resp::Framer>(kSession).requests;
   const std::string auth = command({"AUTH", "user", "secret"});
   EXPECT_EQ(*requests[1].prelude, auth + command({"SELECT", "2"}));
   EXPECT_EQ(requests[1].prelude, requests[2].prelude) << "shared until it changes";
@@ -80,19 +60,19 @@ TEST(RedisFramer, RefusesWhatIsNotCertain) {
   for (const std::string bad : {"*x\r\n", "*1\r\n+4\r\nPING\r\n", "*1\r\n$4\r\nPINGxx", "*01\r\n", "*1\n$4\r\n",
                                 "*1\r\n$-1\r\n", "get \"k\r\n", "*1234567890123456789012345\r\n"})
     for (std::size_t piece = 1; piece <= bad.size(); ++piece)
-      EXPECT_EQ(frame(bad, piece).state, State::kUnparsable) << bad;
-  EXPECT_EQ(frame("*2\r\n$3\r\nGET\r\n$99999999\r\n").state, State::kOversized);
-  EXPECT_EQ(frame(command({"MONITOR"})).state, State::kUpgraded);
-  EXPECT_TRUE(frame(command({"MULTI"})).mid_message);
+      EXPECT_EQ(frame<resp::Framer>(bad, piece).state, State::kUnparsable) << bad;
+  EXPECT_EQ(frame<resp::Framer>("*2\r\n$3\r\nGET\r\n$99999999\r\n").state, State::kOversized);
+  EXPECT_EQ(frame<resp::Framer>(command({"MONITOR"})).state, State::kUpgraded);
+  EXPECT_TRUE(frame<resp::Framer>(command({"MULTI"})).mid_message);
 }
 
 TEST(RedisFramer, JoinsAtACommandThatFollowsASend) {
-  EXPECT_TRUE(frame("lo\r\n" + command({"GET", "k"}), std::string::npos, true).requests.empty());
-  EXPECT_EQ(frame(command({"GET", "k"}), 3, true).requests.size(), 1u);
+  EXPECT_TRUE(frame<resp::Framer>("lo\r\n" + command({"GET", "k"}), std::string::npos, true).requests.empty());
+  EXPECT_EQ(frame<resp::Framer>(command({"GET", "k"}), 3, true).requests.size(), 1u);
 }
 
 TEST(RedisProtocol, NamesTheFirstKey) {
-  const auto requests = frame(kSession).requests;
+  const auto requests = frame<resp::Framer>(kSession).requests;
   EXPECT_EQ(redis().key(requests[1], "key"), redis().key(requests[2], "key"));
   EXPECT_TRUE(redis().key(requests[1], "key").has_value());
   EXPECT_FALSE(redis().key(requests[0], "key").has_value());
@@ -100,7 +80,7 @@ TEST(RedisProtocol, NamesTheFirstKey) {
 }
 
 TEST(RedisClient, MatchesAnswersHoweverTheyAreSplit) {
-  const auto requests = frame(kSession).requests;
+  const auto requests = frame<resp::Framer>(kSession).requests;
   const std::string replies =
       "+OK\r\n+OK\r\n"  // of the prelude
       "+PONG\r\n>2\r\n+a\r\n$1\r\nb\r\n|1\r\n+ttl\r\n:1\r\n%1\r\n+k\r\n*-1\r\n-ERR no\r\n"
@@ -124,7 +104,7 @@ TEST(RedisClient, MatchesAnswersHoweverTheyAreSplit) {
 }
 
 TEST(RedisClient, SaysOnlyWhatIsNewOfAChangedSession) {
-  const auto requests = frame(kSession).requests;
+  const auto requests = frame<resp::Framer>(kSession).requests;
   resp::RedisClient client({});
   std::string out;
   client.start(requests[0], out);
