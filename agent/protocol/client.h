@@ -51,11 +51,13 @@ class Client {
   // Still exchanging what comes before the first request, which is held back.
   virtual bool handshaking() const { return false; }
   virtual void send(const Request& request, std::uint64_t tag, std::string& out) = 0;
+  // Takes back an unanswered request, of which nothing is answered any more. False: that takes the connection with it.
+  virtual bool cancel(std::uint64_t tag, std::string& out);
   // Takes bytes from the service. False: they are not understood, or come unasked; the connection is of no more use.
   virtual bool receive(std::span<const std::byte> data, std::vector<Answer>& answers, std::string& out) = 0;
   // Whether the client has times of its own, and is asked for them: advance() does what is due by `now`, and returns
-  // when there is more to do unless something comes before. It is called after each of the calls above, once the
-  // connection is established.
+  // when there is more to do unless something comes before. It is called after each call that sends or receives, once
+  // the connection is established.
   virtual bool keeps_times() const { return false; }
   virtual std::optional<MonoTime> advance(MonoTime now, std::vector<Answer>& answers, std::string& out);
   // The service has closed: appends the answer that is delimited by it, if there is one.
@@ -63,6 +65,9 @@ class Client {
 };
 
 inline void Client::start(const Request&, std::string&) {}
+inline bool Client::cancel(std::uint64_t, std::string&) {
+  return false;
+}
 inline std::optional<MonoTime> Client::advance(MonoTime, std::vector<Answer>&, std::string&) {
   return std::nullopt;
 }

@@ -60,6 +60,14 @@ void Connection::send(const protocol::Request& request, std::uint64_t tag, bool 
   if (!closed_ && !writing_) write();
 }
 
+// A peer that does not take what it was sent would have to be told of ever more that was taken back.
+bool Connection::cancel(std::uint64_t tag) {
+  if (closed_ || !connected_ || written_ < out_.size() || !client_->cancel(tag, out_)) return false;
+  --unanswered_;
+  write();
+  return true;
+}
+
 void Connection::on_ready(std::uint32_t events) {
   const auto self = shared_from_this();  // whoever holds it may let go of it meanwhile
   if (!connected_) {

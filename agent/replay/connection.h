@@ -57,6 +57,8 @@ class Connection : public std::enable_shared_from_this<Connection>, private Loop
   void open(const std::optional<Address>& shadow, const protocol::Request& first);
   // Only where takes_another() is true. `cut`: reset the connection as soon as the request is sent.
   void send(const protocol::Request& request, std::uint64_t tag, bool cut);
+  // Takes an unanswered request back. False: it ends with the connection alone, which is left to the caller.
+  bool cancel(std::uint64_t tag);
   std::size_t concurrency() const { return client_->concurrency(); }
   bool takes_another() const { return reusable() && unanswered_ < concurrency(); }
   bool reusable() const { return !closed_ && !spoiled_ && client_->reusable(); }

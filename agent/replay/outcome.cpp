@@ -106,8 +106,16 @@ void Replayer::Impl::closed(Connection& connection) {
   give_up(static_cast<Wire&>(connection), &telemetry::ReplayCounters::reset);
 }
 
-// The connection goes with its oldest request: what was sent after it would wait for its answer.
 void Replayer::Impl::time_out(Exchange& exchange) {
+  const WirePtr wire = exchange.wire;
+  if (!wire || exchange.held || !wire->cancel(tag_of(exchange))) return abandon(exchange);
+  const bool asked_to_close = exchange.due.request->close;
+  fail(exchange, &telemetry::ReplayCounters::timed_out);
+  keep_or_close(wire, asked_to_close);
+}
+
+// The connection goes with its oldest request: what was sent after it would wait for its answer.
+void Replayer::Impl::abandon(Exchange& exchange) {
   const WirePtr wire = exchange.wire;
   if (!wire || exchange.held) return fail(exchange, &telemetry::ReplayCounters::timed_out);
   wire->close(true);

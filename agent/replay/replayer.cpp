@@ -112,7 +112,7 @@ void Replayer::end_connection(std::uint64_t conn_id) {
 
 void Replayer::flush() {
   impl_->ledger.current()->delta.counters.cancelled += impl_->schedule.clear();
-  while (!impl_->exchanges.empty()) impl_->time_out(impl_->exchanges.front());
+  while (!impl_->exchanges.empty()) impl_->abandon(impl_->exchanges.front());
 }
 
 std::size_t Replayer::in_flight() const {

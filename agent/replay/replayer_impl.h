@@ -57,6 +57,7 @@ struct Replayer::Impl final : Loop::Handler, Connection::Owner {
   void end_lane(const Due& due);
   void deliver(Exchange& exchange, MonoTime now);
   void time_out(Exchange& exchange);
+  void abandon(Exchange& exchange);
   void fail(Exchange& exchange, std::uint64_t telemetry::ReplayCounters::*counter);
   void finish(Exchange& exchange);
   void give_up(Wire& wire, std::uint64_t telemetry::ReplayCounters::*counter);

@@ -66,6 +66,13 @@ class TlsClient final : public protocol::Client {
     drain(ssl_.get(), out);
   }
 
+  bool cancel(std::uint64_t tag, std::string& out) override {
+    if (!established_ || ended_ || !inner_->cancel(tag, plaintext_)) return false;
+    ended_ = !encrypt();
+    drain(ssl_.get(), out);
+    return !ended_;
+  }
+
   bool receive(std::span<const std::byte> data, std::vector<protocol::Answer>& answers, std::string& out) override {
     BIO_write(SSL_get_rbio(ssl_.get()), data.data(), static_cast<int>(data.size()));
     ended_ = ended_ || !(established_ || shake_hands()) || !decrypt(answers) || !encrypt();

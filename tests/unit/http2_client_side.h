@@ -3,10 +3,14 @@
 
 #include <nghttp2/nghttp2.h>
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "agent/protocol/http2/unit.h"
+#include "agent/protocol/request.h"
 
 namespace gnomon::protocol {
 
@@ -61,6 +65,19 @@ inline Http2FieldList post(const std::string& path, Http2FieldList more = {}) {
   Http2FieldList fields = {{":method", "POST"}, {":scheme", "http"}, {":authority", "a.example"}, {":path", path}};
   fields.insert(fields.end(), more.begin(), more.end());
   return fields;
+}
+
+// As a framer hands it over.
+inline Request request_of(const Http2FieldList& headers, const std::string& body = "",
+                          const Http2FieldList& trailers = {}) {
+  std::string list, unit;
+  for (const auto& [name, value] : headers) append_http2_field({.name = name, .value = value}, list);
+  unit = begin_http2_unit(list) + body;
+  set_http2_body_size(unit, static_cast<std::uint32_t>(body.size()));
+  for (const auto& [name, value] : trailers) append_http2_field({.name = name, .value = value}, unit);
+  Request request;
+  request.bytes = std::make_shared<const std::string>(std::move(unit));
+  return request;
 }
 
 }  // namespace gnomon::protocol

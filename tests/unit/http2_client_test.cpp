@@ -3,23 +3,11 @@
 #include <vector>
 
 #include "agent/protocol/http2/http2.h"
-#include "agent/protocol/http2/unit.h"
 #include "gtest/gtest.h"
 #include "tests/unit/http2_client_side.h"
 
 namespace gnomon::protocol {
 namespace {
-
-Request request_of(const Http2FieldList& headers, const std::string& body = "", const Http2FieldList& trailers = {}) {
-  std::string list, unit;
-  for (const auto& [name, value] : headers) append_http2_field({.name = name, .value = value}, list);
-  unit = begin_http2_unit(list) + body;
-  set_http2_body_size(unit, static_cast<std::uint32_t>(body.size()));
-  for (const auto& [name, value] : trailers) append_http2_field({.name = name, .value = value}, unit);
-  Request request;
-  request.bytes = std::make_shared<const std::string>(std::move(unit));
-  return request;
-}
 
 std::string settings(std::uint16_t id, std::uint32_t value) {
   std::string payload = {static_cast<char>(id >> 8), static_cast<char>(id)};
@@ -170,6 +158,19 @@ TEST(Http2Client, StopsAnUploadThatIsAnsweredAlready) {
   EXPECT_EQ(with.answers[0].status, 413u);
   EXPECT_NE(with.out.find(http2_frame(3, 0, 1, std::string("\0\0\0\10", 4))), std::string::npos);
   EXPECT_TRUE(with.client->reusable());
+}
+
+TEST(Http2Client, TakesARequestBackAndNoOtherWithIt) {
+  Conversation with;
+  with.send(request_of(get("/a")), 1);
+  with.send(request_of(get("/b")), 2);
+  EXPECT_TRUE(with.client->cancel(1, with.out));
+  EXPECT_FALSE(with.client->cancel(1, with.out));
+  EXPECT_TRUE(with.say(with.encoder.headers(1, {{":status", "200"}}, kWhole) + http2_frame(0, kEnd, 1, "too late")));
+  EXPECT_TRUE(with.answers.empty());
+  EXPECT_TRUE(with.say(with.encoder.headers(3, {{":status", "200"}})));
+  ASSERT_EQ(with.answers.size(), 1u);
+  EXPECT_EQ(with.answers[0].tag, 2u);
 }
 
 TEST(Http2Client, HasNoUseForAConnectionThatIsNotHttp2) {

@@ -75,6 +75,7 @@ class Http2Client final : public Client {
   std::size_t concurrency() const override;
   bool reusable() const override { return !broken_ && !leaving_ && nghttp2_session_check_request_allowed(session()); }
   void send(const Request& request, std::uint64_t tag, std::string& out) override;
+  bool cancel(std::uint64_t tag, std::string& out) override;
   bool receive(std::span<const std::byte> data, std::vector<Answer>& answers, std::string& out) override;
 
  private:
@@ -176,6 +177,16 @@ void Http2Client::send(const Request& request, std::uint64_t tag, std::string& o
     fail(*exchange);
   }
   flush(out);
+}
+
+bool Http2Client::cancel(std::uint64_t tag, std::string& out) {
+  const auto found =
+      std::ranges::find_if(exchanges_, [&](const auto& of) { return of.second->tag == tag && !of.second->answered; });
+  if (broken_ || found == exchanges_.end()) return false;
+  nghttp2_submit_rst_stream(session(), NGHTTP2_FLAG_NONE, found->first, NGHTTP2_CANCEL);
+  exchanges_.erase(found);
+  --unanswered_;
+  return flush(out);
 }
 
 // Where nghttp2 takes it not, it is answered as failed with the next bytes that come.
