@@ -55,6 +55,8 @@ class Client {
   virtual bool cancel(std::uint64_t tag, std::string& out);
   // Takes bytes from the service. False: they are not understood, or come unasked; the connection is of no more use.
   virtual bool receive(std::span<const std::byte> data, std::vector<Answer>& answers, std::string& out) = 0;
+  // After that: whether the service has said that it did not begin on any request that is unanswered.
+  virtual bool untouched() const { return false; }
   // Whether the client has times of its own, and is asked for them: advance() does what is due by `now`, and returns
   // when there is more to do unless something comes before. It is called after each call that sends or receives, once
   // the connection is established.

@@ -162,7 +162,7 @@ void Connection::take(std::span<const std::byte> data) {
     if (out_.size() != before && !writing_) write();
     return;
   }
-  if (unanswered_ > 0) return fail(Failure::kReset);
+  if (unanswered_ > 0) return fail(client_->untouched() ? Failure::kStale : Failure::kReset);
   close(true);  // bytes nobody asked for: what follows could not be told apart
   owner_.closed(*this);
 }

@@ -29,7 +29,7 @@ class Connection : public std::enable_shared_from_this<Connection>, private Loop
     kNoSocket,  // this side has no descriptor or port left: nothing was sent
     kRefused,   // no connection was made
     kReset,     // closed or reset before all answers were whole, or an answer that is not understood
-    kStale,     // the same on a connection that was used before, and not one byte had come since it was idle
+    kStale,  // the same with what was sent not begun on: the peer says so, or had not sent one byte since it was idle
   };
   // A failed or closed connection is closed already when that is reported.
   class Owner {

@@ -53,11 +53,12 @@ void Replayer::Impl::failed(Connection& connection, Connection::Failure failure)
     case Connection::Failure::kStale:
       break;
   }
-  // The shadow closed an idle connection just as these went out on it: clients send them again, and so does the replay.
+  // The shadow has closed just as these went out, or says that it did not begin with them: clients send them again, and
+  // so does the replay.
   Lane& lane = wire.lane;
   WirePtr fresh;
   for (Exchange* exchange : std::vector(wire.exchanges)) {
-    if (std::exchange(exchange->retried, true)) continue;
+    if (exchange->held || std::exchange(exchange->retried, true)) continue;
     if (!fresh || !fresh->has_room()) fresh = open_wire(lane, *exchange->due.request);
     std::erase(wire.exchanges, exchange);
     put(*exchange, fresh);

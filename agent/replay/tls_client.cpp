@@ -80,6 +80,8 @@ class TlsClient final : public protocol::Client {
     return !ended_;
   }
 
+  bool untouched() const override { return inner_->untouched(); }
+
   bool keeps_times() const override { return inner_->keeps_times(); }
 
   std::optional<MonoTime> advance(MonoTime now, std::vector<protocol::Answer>& answers, std::string& out) override {

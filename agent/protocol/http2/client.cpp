@@ -77,6 +77,7 @@ class Http2Client final : public Client {
   void send(const Request& request, std::uint64_t tag, std::string& out) override;
   bool cancel(std::uint64_t tag, std::string& out) override;
   bool receive(std::span<const std::byte> data, std::vector<Answer>& answers, std::string& out) override;
+  bool untouched() const override { return lost_ > 0 && lost_ == unanswered_; }
 
  private:
   using Exchanges = std::unordered_map<std::int32_t, std::unique_ptr<Exchange>>;
@@ -101,7 +102,7 @@ class Http2Client final : public Client {
   std::unique_ptr<nghttp2_session, SessionDeleter> session_;
   Exchanges exchanges_;                             // by stream, until it is closed on both sides
   std::vector<std::unique_ptr<Exchange>> refused_;  // to be sent again once nghttp2 is out of its callbacks
-  std::size_t lost_ = 0;                            // refused, and not to be sent again here: never answered
+  std::size_t lost_ = 0;                            // refused, and not to be sent again here
   std::size_t unanswered_ = 0;
   std::vector<Answer> answers_;
   std::vector<nghttp2_nv> fields_;
@@ -268,7 +269,7 @@ bool Http2Client::receive(std::span<const std::byte> data, std::vector<Answer>& 
   unanswered_ -= answers_.size();
   answers.insert(answers.end(), answers_.begin(), answers_.end());
   answers_.clear();
-  // What is refused is to be counted as unanswered, which its connection's end does.
+  // What is refused goes with the connection, and may be sent on another.
   if (lost_ > 0 && lost_ == unanswered_) broken_ = true;
   return !broken_ && nghttp2_session_want_read(session()) != 0;
 }
