@@ -62,6 +62,7 @@ class TlsClient final : public protocol::Client {
 
   void send(const protocol::Request& request, std::uint64_t tag, std::string& out) override {
     inner_->send(request, tag, plaintext_);
+    heard_ = false;
     ended_ = ended_ || !encrypt();
     drain(ssl_.get(), out);
   }
@@ -80,7 +81,10 @@ class TlsClient final : public protocol::Client {
     return !ended_;
   }
 
-  bool untouched() const override { return inner_->untouched(); }
+  // Of the close of a connection that was idle a plaintext's client sees no byte; this one sees TLS's.
+  bool untouched() const override {
+    return inner_->untouched() || (closed_ && served_ && !heard_ && inner_->concurrency() == 1);
+  }
 
   bool keeps_times() const override { return inner_->keeps_times(); }
 
@@ -115,11 +119,13 @@ class TlsClient final : public protocol::Client {
       ERR_clear_error();
       const int result = SSL_read_ex(ssl_.get(), buffer_.data(), buffer_.size(), &size);
       if (result == 1) {
+        served_ = heard_ = true;
         if (!inner_->receive(std::span(buffer_).first(size), answers, plaintext_)) return false;
         continue;
       }
       const int error = SSL_get_error(ssl_.get(), result);
-      if (error == SSL_ERROR_ZERO_RETURN) inner_->finish(answers);  // the service says that it closes
+      closed_ = error == SSL_ERROR_ZERO_RETURN;  // the service says that it does
+      if (closed_) inner_->finish(answers);
       return error == SSL_ERROR_WANT_READ;
     }
     return true;
@@ -138,7 +144,8 @@ class TlsClient final : public protocol::Client {
   const std::string_view alpn_;
   const std::unique_ptr<protocol::Client> inner_;
   std::string plaintext_;  // waits for the handshake
-  bool established_ = false, ended_ = false;
+  bool established_ = false, ended_ = false, closed_ = false;
+  bool served_ = false, heard_ = false;  // plaintext has come; … since the last request
   std::array<std::byte, kRecordBytes> buffer_;
 };
 

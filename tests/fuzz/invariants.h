@@ -86,9 +86,11 @@ inline Heard hear(const Protocol& protocol, const std::vector<Request>& requests
   client->start(requests.front(), out);
   std::uint64_t sent = 0;
   for (const Request& request : requests) client->send(request, sent++, out);
+  bool cancelled = false;  // the first
   for (std::size_t at = 0; at < replies.size() && heard.understood; at += piece) {
     const std::string here(replies.substr(at, piece));
     heard.understood = client->receive(bytes_of(here), heard.answers, out);
+    if (at == 0 && heard.understood) cancelled = client->cancel(0, out);
   }
   if (heard.understood) client->finish(heard.answers);
   std::vector<bool> answered(requests.size());
@@ -96,12 +98,13 @@ inline Heard hear(const Protocol& protocol, const std::vector<Request>& requests
     require(answer.tag < requests.size() && !answered[answer.tag]);
     answered[answer.tag] = true;
   }
+  require(!cancelled || !answered[0]);
   return heard;
 }
 
-// Each request is answered at most once. Input: how many of the requests are sent, where to split, what the service
-// says. `sequential`: what this side says between two pieces has no part in what the second means, so that the answers
-// are the same wherever they are split.
+// Each request is answered at most once, and never when it was taken back. Input: how many of the requests are sent,
+// where to split, what the service says. `sequential`: what this side says between two pieces has no part in what the
+// second means, so that the answers are the same wherever they are split.
 inline void check_client(const Protocol& protocol, const std::string& requests, const std::uint8_t* data,
                          std::size_t size, bool sequential = true) {
   if (size < 3) return;

@@ -128,6 +128,26 @@ TEST_F(TlsClientTest, AnAnswerThatTheCloseDelimitsIsWholeWithIt) {
   EXPECT_FALSE(client->reusable());
 }
 
+TEST_F(TlsClientTest, ARequestThatMetTheCloseOfAnIdleConnectionIsUntouched) {
+  const auto request = http1_request("x");
+  for (const std::string_view begun : {"", "HTTP/1.1 200 OK\r\n"}) {
+    connect(request);
+    ASSERT_TRUE(pump());
+    say(kResponse);
+    ASSERT_TRUE(pump());
+    client->send(request, 8, out);
+    if (!begun.empty()) say(begun);
+    SSL_shutdown(server.get());
+    EXPECT_FALSE(pump());
+    EXPECT_EQ(client->untouched(), begun.empty());
+  }
+  connect(request);
+  ASSERT_TRUE(pump());
+  SSL_shutdown(server.get());  // in place of its first answer
+  EXPECT_FALSE(pump());
+  EXPECT_FALSE(client->untouched());
+}
+
 TEST_F(TlsClientTest, Http2IsSpokenOnlyIfTheServiceChoseIt) {
   // A unit in the framer's own form is not needed: the handshake decides.
   const protocol::Request request{.protocol = &protocol::http2(), .bytes = std::make_shared<const std::string>()};
