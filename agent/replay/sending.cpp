@@ -43,7 +43,7 @@ void Replayer::Impl::start(Exchange& exchange) {
   Lane& lane = lanes.try_emplace(key, Lane{.key = key, .ready = {}}).first->second;
   if (!lane.ready.empty() && lane.ready.back()->concurrency() == 1) return put(exchange, lane.ready.back());
   const auto usable = std::find_if(lane.ready.begin(), lane.ready.end(), [&](const WirePtr& wire) {
-    return !exchange.noise.fail || wire->exchanges.empty();
+    return wire->has_room() && (!exchange.noise.fail || wire->exchanges.empty());
   });
   put(exchange, usable != lane.ready.end() ? *usable : open_wire(lane, *exchange.due.request));
 }

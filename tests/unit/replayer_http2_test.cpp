@@ -122,6 +122,23 @@ TEST_F(ReplayerHttp2, WhatAServiceThatLeavesHasNotTakenIsSentAgainElsewhere) {
   EXPECT_EQ(total().errors, 0u);
 }
 
+TEST_F(ReplayerHttp2, AConnectionThatTheServiceLeavesTakesNoFurtherRequest) {
+  start();
+  offer_get("/slow");
+  run_until_asked(0, 1);
+  Http2Server::Peer& leaving = *service.peers.at(0);
+  leaving.say(http2_frame(7, 0, 0, std::string("\0\0\0\1\0\0\0\0", 8)) + http2_frame(6, 0, 0, "8 bytes."));
+  run_until([&] { return leaving.said.ends_with(http2_frame(6, 1, 0, "8 bytes.")); });  // it has been read
+  offer_get("/next");
+  run_until_asked(1, 1);
+  service.peers.at(1)->answer(1);
+  run_until([this] { return total().counters.answered == 1; });
+  leaving.answer(1);
+  run_until_quiet();
+  EXPECT_EQ(total().counters.answered, 2u);
+  EXPECT_EQ(total().errors, 0u);
+}
+
 TEST_F(ReplayerHttp2, WhatIsAnsweredAndHeldIsNotSentAgain) {
   struct Watch final : protocol::ReplayWatch {
     void sent() override {}
