@@ -55,7 +55,7 @@ void Pair::keep(std::optional<Half>& half, protocol::Response response) {
     return;
   }
   half->response.body = protocol::Body();
-  missing_ = Outcome::kTooMany;
+  if (!missing_) missing_ = Outcome::kTooMany;
 }
 
 void Pair::settle() {
