@@ -6,6 +6,7 @@ enum {
 	STATUS_LINE_BYTES = 12, /* "HTTP/1.1 200" */
 	STATUS_SEGMENTS = 6,    /* some servers hand the kernel each word of the line by itself */
 	STATUS_UNKNOWN = 0,
+	CONTINUE_BYTES = 25, /* "HTTP/1.1 100 Continue" and an empty line: nobody sends more with it */
 };
 
 /* The status of an HTTP/1.x status line, 100 to 999, or STATUS_UNKNOWN. */
@@ -54,20 +55,20 @@ static __always_inline bool gather(const struct iovec *segments, __u64 skip, __u
 	return false;
 }
 
-/* Status of the response that begins with `msg`. STATUS_UNKNOWN also if its page is not present (nothing is faulted in)
- * or it is not in plain user memory (sendfile, kTLS, registered buffers). */
-static __always_inline __u32 status_of(struct msghdr *msg)
+/* Status of the response that begins `past` bytes into `msg`. STATUS_UNKNOWN also if its page is not present (nothing is faulted
+ * in), or it is not in plain user memory (sendfile, kTLS, registered buffers), or past something in several pieces. */
+static __always_inline __u32 status_of(struct msghdr *msg, __u32 past)
 {
 	char line[32] = {};
 	__u8 type = msg->msg_iter.iter_type;
-	__u64 skip = msg->msg_iter.iov_offset;
+	__u64 skip = msg->msg_iter.iov_offset + past;
 
 	if (type == bpf_core_enum_value(enum iter_type, ITER_UBUF)) {
-		if (msg->msg_iter.count < STATUS_LINE_BYTES ||
+		if (msg->msg_iter.count < past + STATUS_LINE_BYTES ||
 		    bpf_probe_read_user(line, STATUS_LINE_BYTES, (const void *)(buffer_at(&msg->msg_iter) + skip)))
 			return STATUS_UNKNOWN;
 	} else if (type == bpf_core_enum_value(enum iter_type, ITER_IOVEC)) {
-		if (!gather(segments_of(&msg->msg_iter), skip, msg->msg_iter.nr_segs, line))
+		if (past || !gather(segments_of(&msg->msg_iter), skip, msg->msg_iter.nr_segs, line))
 			return STATUS_UNKNOWN;
 	} else {
 		return STATUS_UNKNOWN;
@@ -239,7 +240,9 @@ static __always_inline void sending(struct sock *sk, const struct tcp_sock *tcp,
 	if (missed(mark, tcp))
 		mark->request_ns = 0;
 	if (mark->request_ns)
-		status = status_of(msg);
+		status = status_of(msg, 0);
+	if (status == 100 && msg->msg_iter.count > CONTINUE_BYTES) /* the response follows in the same send */
+		status = status_of(msg, CONTINUE_BYTES);
 	if (is_interim(status)) {
 		interim(mark, tcp, msg->msg_iter.count);
 		return;

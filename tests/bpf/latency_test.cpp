@@ -118,6 +118,23 @@ TEST_F(LatencyTest, AnInterimResponseDoesNotAnswerTheRequest) {
   EXPECT_GE(*probe->read(slot).value().service_time.quantile(0), kDelay * 31 / 32);
 }
 
+TEST_F(LatencyTest, AResponseInTheSameSendAsAnInterimOneAnswersTheRequest) {
+  load();
+  if (IsSkipped() || HasFailure()) return;
+  const std::string last = response(500), both = "HTTP/1.1 100 Continue\r\n\r\n" + last;
+  Service one(each_request([&](int fd, std::size_t) { loopback::send_all(fd, last); }));
+  Service other(each_request([&](int fd, std::size_t) { loopback::send_all(fd, both); }));
+  for (Service* service : {&one, &other}) {
+    watch(service->listener(), 0);
+    service->start();
+  }
+  ask(one, 1, last.size());
+  if (!sees_status()) GTEST_SKIP() << "no tracepoint tcp_sendmsg_locked on this kernel: status is not read";
+  ask(other, 10, both.size());
+  EXPECT_EQ(counter(PROBE_REQUESTS), 11u);
+  EXPECT_EQ(counter(PROBE_STATUS_ERROR), 11u);
+}
+
 TEST_F(LatencyTest, AnotherProtocolsResponsesHaveNoStatus) {
   load();
   if (IsSkipped() || HasFailure()) return;
