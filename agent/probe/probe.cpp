@@ -197,8 +197,8 @@ void KernelProbe::release_slot(Slot slot) {
   tls_.detach(user);
 }
 
+// With the lock held.
 absl::Status KernelProbe::mark(int fd, Slot slot, std::uint16_t flags) {
-  const std::lock_guard lock(slots_);
   RETURN_IF_ERROR(check_taken(slot));
   RETURN_IF_ERROR(check_socket(fd, (flags & SOCKET_LISTENER) != 0));
   if ((flags & SOCKET_SAMPLED) != 0) RETURN_IF_ERROR(requests_.follow(slot));
@@ -239,15 +239,16 @@ absl::Status KernelProbe::measure_whole(Slot slot) {
 }
 
 absl::Status KernelProbe::watch_listener(int fd, Slot slot) {
+  const std::lock_guard lock(slots_);
   RETURN_IF_ERROR(mark(fd, slot, SOCKET_LISTENER));
   ASSIGN_OR_RETURN(const std::uint16_t port, local_port(fd));
   ASSIGN_OR_RETURN(const std::uint64_t netns, netns_cookie(fd));
-  const std::lock_guard lock(slots_);
   thinning_.listen(slot, probe_port(port, netns));
   return absl::OkStatus();
 }
 
 absl::Status KernelProbe::watch_connection(int fd, Slot slot, bool sampled) {
+  const std::lock_guard lock(slots_);
   return mark(fd, slot, SOCKET_JOINED | SOCKET_DICED | (sampled ? SOCKET_SAMPLED : 0));
 }
 
