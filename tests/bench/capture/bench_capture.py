@@ -162,18 +162,19 @@ class Tcpdump:
 
 
 class CountedLoad:
-    """h2load's, and how many requests it was in all."""
+    """h2load's at a bounded rate, as of more than one processor can replay beside generating it some would be shed; and how many
+    requests it was in all."""
 
-    def __init__(self, requests):
-        self.requests, self.sent = requests, 0
+    def __init__(self, requests, rate):
+        self.requests, self.rate, self.sent = requests, rate, 0
 
     def __call__(self, service):
-        answered = processes.h2load(service, self.requests)
+        answered = processes.h2load(service, self.requests, f"--rps={self.rate // 50}")
         self.sent += answered
         return answered
 
 
-def measure_peers(plain, mirrored, sink, rounds, requests):
+def measure_peers(plain, mirrored, sink, rounds, requests, rate=30000):
     """Everything that each does with every request: Gnomon captures and replays, and compares the responses too; nginx mirrors,
     tcpdump records."""
     ratio = {name: [] for name in ("gnomon", "gnomon_comparing", "nginx_mirror", "tcpdump")}
@@ -184,7 +185,7 @@ def measure_peers(plain, mirrored, sink, rounds, requests):
     for number in range(rounds):
         us = {}
         for condition in rotated(["off", *ratio], number):
-            load = CountedLoad(requests)
+            load = CountedLoad(requests, rate)
             before = processes.served(sink)
             if condition == "off":
                 us[condition] = cpu_per_request(plain, load)
@@ -214,7 +215,7 @@ def measure_peers(plain, mirrored, sink, rounds, requests):
         say(f"peers {number + 1}/{rounds}: {us['off']:.2f} us, " +
             ", ".join(f"{name} x{values[-1]:.3f}" for name, values in ratio.items()) +
             f", gnomon {per_replayed['gnomon'][-1]:.2f} us a replayed request")
-    peers = {name: {"target_cpu_ratio": spread(values), "lost": lost[name], "of": sent[name]}
+    peers = {"requests_per_s": rate} | {name: {"target_cpu_ratio": spread(values), "lost": lost[name], "of": sent[name]}
              for name, values in ratio.items()}
     peers["gnomon"]["lost_uncounted"] = uncounted
     peers["gnomon_comparing"]["found_the_same"] = compared
