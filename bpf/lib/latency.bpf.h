@@ -37,6 +37,10 @@ static __always_inline bool gather(const struct iovec *segments, __u64 skip, __u
 
 		if (i >= n_segments || bpf_probe_read_kernel(&segment, sizeof(segment), segments + i))
 			return false;
+		if (segment.iov_len < skip) {
+			skip -= segment.iov_len;
+			continue;
+		}
 		n = segment.iov_len - skip;
 		if (n > STATUS_LINE_BYTES)
 			n = STATUS_LINE_BYTES;
@@ -56,7 +60,7 @@ static __always_inline bool gather(const struct iovec *segments, __u64 skip, __u
 }
 
 /* Status of the response that begins `past` bytes into `msg`. STATUS_UNKNOWN also if its page is not present (nothing is faulted
- * in), or it is not in plain user memory (sendfile, kTLS, registered buffers), or past something in several pieces. */
+ * in), or it is not in plain user memory (sendfile, kTLS, registered buffers). */
 static __always_inline __u32 status_of(struct msghdr *msg, __u32 past)
 {
 	char line[32] = {};
@@ -68,7 +72,7 @@ static __always_inline __u32 status_of(struct msghdr *msg, __u32 past)
 		    bpf_probe_read_user(line, STATUS_LINE_BYTES, (const void *)(buffer_at(&msg->msg_iter) + skip)))
 			return STATUS_UNKNOWN;
 	} else if (type == bpf_core_enum_value(enum iter_type, ITER_IOVEC)) {
-		if (past || !gather(segments_of(&msg->msg_iter), skip, msg->msg_iter.nr_segs, line))
+		if (!gather(segments_of(&msg->msg_iter), skip, msg->msg_iter.nr_segs, line))
 			return STATUS_UNKNOWN;
 	} else {
 		return STATUS_UNKNOWN;

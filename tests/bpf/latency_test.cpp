@@ -11,7 +11,8 @@ namespace {
 using loopback::Service;
 
 constexpr std::size_t kRequestBytes = 16;
-constexpr Nanos kSlow = std::chrono::milliseconds(40);
+// Long, as an emulated machine stands still for tens of milliseconds.
+constexpr Nanos kSlow = std::chrono::milliseconds(150);
 
 std::string request() {
   return std::string(kRequestBytes, 'q');
@@ -132,8 +133,6 @@ TEST_F(LatencyTest, AResponseInTheSameSendAsAnInterimOneAnswersTheRequest) {
   if (!sees_status()) GTEST_SKIP() << "no tracepoint tcp_sendmsg_locked on this kernel: status is not read";
   ask(other, 10, both.size());
   EXPECT_EQ(counter(PROBE_REQUESTS), 11u);
-  // Before Linux 6.4 the kernel sees every send as one of several pieces, past which no status is looked for.
-  if (counter(PROBE_STATUS_UNKNOWN) == 10) return;
   EXPECT_EQ(counter(PROBE_STATUS_ERROR), 11u);
 }
 
@@ -188,15 +187,14 @@ TEST_F(LatencyTest, AResponseThatIsPassedOverLeavesNoRequestBehind) {
   }));
   watch(service.listener(), 0);
   service.start();
-  for (int connection = 0; connection < 80; ++connection) {
+  for (int connection = 0; connection < 40; ++connection) {
     thin(1);
     ask(service, 10, response(200).size());
   }
   const probe::Reading reading = probe->read(slot).value();
-  EXPECT_GT(reading.service_time.count(), 80u);
-  // Of a quarter of the connections the first request and the second response are chosen: were first ones left behind,
-  // 20 were slow. An emulated machine may stand still.
-  EXPECT_LT(slow(reading), 10u);
+  EXPECT_GT(reading.service_time.count(), 40u);
+  // Of a quarter of the connections the first request and the second response are chosen.
+  EXPECT_LE(slow(reading), 3u);
 }
 
 // Nor does one that was measured as all were, when the first ones are left out.
@@ -217,9 +215,7 @@ TEST_F(LatencyTest, AResponseThatIsTheFirstToBePassedOverLeavesNoRequestBehind) 
   }
   const probe::Reading reading = probe->read(slot).value();
   EXPECT_GE(reading.service_time.count(), 20u);
-  // Of a second request one in 1024 is chosen, and an emulated machine may stand still. Were first ones left behind, 20
-  // were.
-  EXPECT_LT(slow(reading), 10u);
+  EXPECT_LE(slow(reading), 1u);  // of a second request whose arrival was chosen: one in 1024
 }
 
 TEST_F(LatencyTest, ConnectionsThatAreMeasuredWholeAreNotThinned) {
